@@ -1,0 +1,1 @@
+"""One CRM a file; each exports `Settings` and `connect`."""

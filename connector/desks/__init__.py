@@ -1,0 +1,1 @@
+"""One help desk a file; each exports `Settings` and `connect`."""
