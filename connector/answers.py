@@ -1,0 +1,120 @@
+"""A vendor's answer, read to its end: status, headers, a body decoded only when asked for, and what its status means.
+
+Pure: no clock, no I/O. Nothing here puts a body, a query value or an address into an error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from connector.errors import (
+    BadAnswer,
+    DeskbridgeError,
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    Rejected,
+    StaleVersion,
+    Unauthorized,
+)
+
+_CHARSET = re.compile(r"""(?i);\s*charset\s*=\s*["']?([^"';\s]+)""")
+_PERSONAL = re.compile(r"(?i)[^/]*(?:@|%40|%2b\d|\+\d|%20|[^\x21-\x7e])[^/]*|[^/]{65,}")
+_REQUEST_ID = re.compile(r"[\w.:-]{1,80}", re.ASCII)
+_CODE = re.compile(r"[A-Za-z][A-Za-z_]{2,63}")
+
+
+def shown(path: str) -> str:
+    """A path as logs and errors may show it: no query, and no part that could be an address, a phone or a search."""
+    return _PERSONAL.sub("…", re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", path).partition("?")[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One complete answer. Neither its repr nor its errors show the body."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Case-insensitive."""
+    content: bytes = field(repr=False)
+    where: str
+    """Method and path, as errors name the request."""
+    create: bool = False
+    """It answers a create: when its body cannot be read, the outcome is unknown."""
+
+    @property
+    def text(self) -> str:
+        """The body as text, in the charset it names, else UTF-8. Raises BadAnswer when it is not that."""
+        named = _CHARSET.search(self.headers.get("Content-Type", ""))
+        charset = named[1] if named else "utf-8-sig"
+        try:
+            return self.content.decode(charset)
+        except (UnicodeError, LookupError):
+            raise self._unreadable(
+                f"a body that is not {'in the charset that it names' if named else 'UTF-8'}"
+            ) from None
+
+    def json(self) -> Any:
+        """The body as JSON. Raises BadAnswer when it is not JSON, and OutcomeUnknown when that happens to a create."""
+        if not self.content.strip():
+            raise self._unreadable("an empty body instead of JSON") from None
+        text = self.text.removeprefix("\ufeff")
+        try:
+            return json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            pass
+        if text.lstrip()[:1] == "<":
+            raise self._unreadable("a web page instead of JSON (a wrong url, or maintenance?)") from None
+        if "\0" in text:
+            raise self._unreadable("a body with NUL bytes instead of JSON") from None
+        raise self._unreadable("a body that is not JSON, or is cut short") from None
+
+    def error(self) -> DeskbridgeError | None:
+        """What a final status means, as the error to raise; `None` for 2xx. 429 and 5xx are transport's to judge."""
+        message = self.message
+        match self.status:
+            case status if 200 <= status < 300:
+                return None
+            case 401:
+                return Unauthorized(f"{message}: the credentials are refused", hint="deskbridge check")
+            case 403:
+                return Forbidden(f"{message}: the credentials may not do this", hint="deskbridge check")
+            case 404 | 410:
+                return NotFound(message, status=self.status, code=self._code())
+            case 409 | 412:
+                return StaleVersion(f"{message}: it changed since it was read")
+            case status if 400 <= status < 500:
+                return Rejected(f"{message}: the request is refused", status=status, code=self._code())
+            case _:
+                return BadAnswer(f"{message}, which is no answer to this request")
+
+    @property
+    def message(self) -> str:
+        """`GET /path answered 422 (request ab12)`."""
+        for name, value in self.headers.items():
+            if name.lower().endswith(("request-id", "correlation-id", "trace-id")) and _REQUEST_ID.fullmatch(value):
+                return f"{self.where} answered {self.status} (request {value})"
+        return f"{self.where} answered {self.status}"
+
+    def _code(self) -> str | None:
+        """The vendor's own name for the error, if the body holds one that cannot be anything but a name."""
+        try:
+            body = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(body, dict):
+            return None
+        found = (body.get(key) for key in ("code", "error", "errorType", "error_code", "type"))
+        return next((code for code in found if isinstance(code, str) and _CODE.fullmatch(code)), None)
+
+    def _unreadable(self, what: str) -> DeskbridgeError:
+        message = f"{self.message} with {what}"
+        return OutcomeUnknown(message) if self.create and 200 <= self.status < 300 else BadAnswer(message)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
