@@ -28,7 +28,7 @@ VARIABLE = "DESKBRIDGE_CONFIG"
 
 def _beside(path: Path, info: ValidationInfo) -> Path:
     """A relative path starts at the configuration file, so that cron's working folder does not matter."""
-    folder = (info.context or {}).get("folder", Path())
+    folder = (info.context or {}).get("directory", Path())
     return Path(folder) / path.expanduser()
 
 

@@ -49,14 +49,9 @@ class Reader:
                 problems=tuple(self.problems),
                 hint="every setting is explained in docs/config.md, and by `deskbridge config explain`",
             )
-        return Config.model_construct(
-            path=self.path,
-            desks=systems[Side.DESK],
-            crms=systems[Side.CRM],
-            pairs=pairs,
-            warnings=tuple(self.warnings),
-            **sections,
-        )
+        # Each part was validated above; pydantic would only do it again.
+        parts: dict[str, Any] = {"desks": systems[Side.DESK], "crms": systems[Side.CRM], "pairs": pairs, **sections}
+        return Config.model_construct(path=self.path, warnings=tuple(self.warnings), **parts)
 
     def _tables(self, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
         value = self.data.get(key, {})
@@ -86,7 +81,7 @@ class Reader:
 
     def _read(self, model: type[M], data: object, *at: str) -> M | None:
         try:
-            return model.model_validate(data, context={"folder": self.path.parent})
+            return model.model_validate(data, context={"directory": self.path.parent})
         except ValidationError as error:
             self.problems.extend(sentences(error, model, data, at))
             return None
