@@ -1,12 +1,14 @@
 """The text of notes: converted between HTML, plain text and Markdown, cleaned, marked as ours, and shortened.
 
-Everything here is pure. Whatever leaves `convert` holds nothing that runs or tracks (see `richtext_clean`). Plain text stays
-plain: no character of it becomes a tag, a link or Markdown. nh3 and markdown-it-py are imported where they are used.
+Everything here is pure. Whatever leaves `convert` holds nothing that runs or tracks (see `richtext_clean`). Plain
+text stays plain: no character of it becomes a tag, a link or Markdown. nh3 and markdown-it-py are imported where they
+are used.
 
-**The marker.** Where a vendor has no place of its own for our key, a note of ours ends with the line `[deskbridge:KEY]`. It
-counts only when it stands alone on the last line that is not empty, outside of any quotation: whoever answers a note of ours by
-quoting it (`> ...`, `<blockquote>`) writes a note of their own. A reply that copies ours below it without any sign of quoting
-does look like ours; the core tells it apart, for it knows the key as that of another note already.
+**The marker.** Where a vendor has no place of its own for our key, a note of ours ends with the line
+`[deskbridge:KEY]`. It counts only when it stands alone on the last line that is not empty, outside of any quotation:
+whoever answers a note of ours by quoting it (`> ...`, `<blockquote>`) writes a note of their own. A reply that copies
+ours below it without any sign of quoting does look like ours; the core tells it apart, for it knows the key as that
+of another note already.
 """
 
 from __future__ import annotations
@@ -103,8 +105,8 @@ def unmark(body: Body) -> Body:
 def truncate(body: Body, limit: int) -> Body:
     """The body in at most `limit` characters: whole where it fits, else cut between words with a line that says so.
 
-    Never cuts within a tag, a link, an escape or a character that is composed of several. A marker line at the end stays.
-    What is counted in the line is the text a reader sees.
+    Never cuts within a tag, a link, an escape or a character that is composed of several. A marker line at the end
+    stays. What is counted in the line is the text a reader sees.
     """
     if len(body.text) <= limit:
         return body

@@ -1,12 +1,13 @@
 """HTML made safe: what runs, tracks or nests without end is taken out, and what a note may hold is kept.
 
-Two layers. A linear pass of our own reads the tags, bounds the nesting and writes every tag anew with the few attributes that
-a note needs; nh3 (html5ever and ammonia) then builds the real tree and drops whatever is not on its list. The first layer
-exists because the second one needs a time that grows with the square of the nesting: 40,000 nested `<div>` take 8 seconds
-there. The second exists because only a real parser knows what a browser would make of the rest.
+Two layers. A linear pass of our own reads the tags, bounds the nesting and writes every tag anew with the few
+attributes that a note needs; nh3 (html5ever and ammonia) then builds the real tree and drops whatever is not on its
+list. The first layer exists because the second one needs a time that grows with the square of the nesting: 40,000
+nested `<div>` take 8 seconds there. The second exists because only a real parser knows what a browser would make of
+the rest.
 
-Images are never shown, for a remote image tells its sender when and where a note is read. An image that a person could see
-becomes a link to it with its alternative text; an invisible one (3 pixels or fewer, or hidden) goes.
+Images are never shown, for a remote image tells its sender when and where a note is read. An image that a person
+could see becomes a link to it with its alternative text; an invisible one (3 pixels or fewer, or hidden) goes.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _KEPT = _INLINE | _BLOCKS | _TABLES | _VOID
 _CLOSED_BY_THEIR_LIKE = frozenset({"p", "li", "tr", "td", "th", "thead", "tbody", "tfoot"})
 """Their end tags are often left out: a second one ends the first, so that they do not nest by being many."""
 _SWALLOWED = frozenset({
-    "script", "style", "title", "textarea", "iframe", "object", "embed", "applet", "noscript", "template", "svg", "math",
-    "select", "noembed", "noframes", "xmp", "plaintext", "audio", "video", "canvas", "frameset", "datalist",
+    "script", "style", "title", "textarea", "iframe", "object", "embed", "applet", "noscript", "template", "svg",
+    "math", "select", "noembed", "noframes", "xmp", "plaintext", "audio", "video", "canvas", "frameset", "datalist",
 })  # fmt: skip
 _NEVER_CLOSED = frozenset({"embed"})
 _ATTRIBUTES = {
@@ -62,8 +63,8 @@ _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def clean_text(text: str) -> str:
-    """The text with LF line ends and without terminal escapes, control characters, overrides of the reading direction or
-    halves of characters. Directional marks and isolates, joiners and emoji stay."""
+    """The text with LF line ends and without terminal escapes, control characters, overrides of the reading direction
+    or halves of characters. Directional marks and isolates, joiners and emoji stay."""
     text = _NEWLINES.sub("\n", _ANSI.sub("", text))
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
 
@@ -80,8 +81,8 @@ def clean_html(text: str) -> str:
 
 
 def safe_link(target: str) -> str | None:
-    """The target percent-encoded where it could break out of HTML or Markdown, or `None` when it is no web, mail or phone
-    link (`javascript:`, `data:`, relative)."""
+    """The target percent-encoded where it could break out of HTML or Markdown, or `None` when it is no web, mail or
+    phone link (`javascript:`, `data:`, relative)."""
     target = clean_text(html.unescape(target)).strip().replace("\n", "").replace("\t", "")
     if not _SAFE_LINK.match(target):
         return None

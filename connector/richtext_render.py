@@ -1,7 +1,8 @@
 """Clean HTML written as readable text or as Markdown, in one pass over its tags, without recursion.
 
-Why not a library: the one at hand (markdownify) takes a time that grows with the square of a list's length, recurses with the
-nesting, and writes link targets and text without the escapes that keep a customer's `)` or `![` from becoming Markdown.
+Why not a library: the one at hand (markdownify) takes a time that grows with the square of a list's length, recurses
+with the nesting, and writes link targets and text without the escapes that keep a customer's `)` or `![` from
+becoming Markdown.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ class _Page:
         self.tables = self._which_are_layout()
 
     def _which_are_layout(self) -> dict[int, bool]:
-        """The tables that only arrange a page (a cell holds blocks, or there is one column): they are no tables to a reader."""
+        """The tables that only arrange a page (a cell holds blocks, or there is one column): they are no tables to a
+        reader."""
         found: dict[int, bool] = {}
         open_tables: list[int] = []
         widest: dict[int, int] = {}
