@@ -66,10 +66,13 @@ class World:
         """Makes a record; raises Rejected for a field that cannot be written."""
         with self.mutex:
             ref = self._new_ref(kind)
-            stored = _whole(kind, {}, self._written(kind, fields))
-            stored["created"] = self.stamp()
+            blank: dict[str, Value] = dict.fromkeys(STANDARD_FIELDS[kind])
+            stored = _whole(kind, blank, self._written(kind, fields))
+            url = f"https://{self.side}.example/{kind}/{ref.id}"
+            if kind is not Kind.USER:
+                stored |= {"created": self.stamp(), "url": url}
             if kind in (Kind.TICKET, Kind.DEAL):
-                stored.setdefault("number", ref.id)
+                stored["number"] = stored["number"] or ref.id
             record = Record(
                 ref=ref,
                 version="",
@@ -77,7 +80,7 @@ class World:
                 tags=frozenset(tags) if kind in self.capabilities.tags else None,
                 links=dict(links or {}),
                 created=self.stamp(),
-                url=f"https://{self.side}.example/{kind}/{ref.id}",
+                url=url,
             )
             return self._store_record("create", record, by, key)
 
@@ -296,7 +299,7 @@ class World:
 
     def _store_record(self, action: str, record: Record, by: str, key: str | None = None) -> Record:
         fields = dict(record.fields)
-        if record.ref.kind is Kind.TICKET:
+        if "updated" in STANDARD_FIELDS[record.ref.kind]:
             fields["updated"] = self.stamp()
         stored = replace(
             record,
@@ -342,10 +345,11 @@ def _whole(kind: Kind, before: Mapping[str, Value], written: Mapping[str, Value]
         if many not in STANDARD_FIELDS[kind]:
             continue
         if many in written:
+            fields[many] = _texts(fields[many]) or None
             fields[one] = next(iter(_texts(fields[many])), None)
         elif one in written:
             rest = [text for text in _texts(before.get(many)) if text not in (before.get(one), fields[one])]
-            fields[many] = (*_texts(fields[one]), *rest)
+            fields[many] = (*_texts(fields[one]), *rest) or None
     return fields
 
 

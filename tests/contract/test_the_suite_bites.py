@@ -1,0 +1,165 @@
+"""The contract suite against adapters with a planted fault: each must be caught, or the suite is not a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from connector.adapter import AddNote, Create, Outcome, Page, PutEntry, Status, Update, Write
+from connector.model import Body, Gone, Kind, Note, Record, Ref, Side, Visibility
+from connector.sandbox.memory import MemoryAdapter
+from connector.sandbox.memory_terms import CRM, DESK, US, Quirks
+
+from . import suite
+from .rig import Rig
+from .rigs.memory import MemoryRig
+
+
+class CursorAhead(MemoryAdapter):
+    def poll(
+        self, cursor: str | None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Page]:
+        pages = list(super().poll(cursor, since=since, until=until))
+        for page in pages:
+            yield replace(page, cursor=pages[-1].cursor)
+
+
+class VersionBehind(MemoryAdapter):
+    def write(self, writes: Sequence[Write]) -> list[Outcome]:
+        versions = {write.key: write.current.version for write in writes if isinstance(write, Update)}
+        return [replace(outcome, version=versions.get(outcome.key, "")) for outcome in super().write(writes)]
+
+
+class WritesTheWholeRecord(MemoryAdapter):
+    def _carry_out(self, write: Write) -> Outcome:
+        if isinstance(write, Update):
+            read = write.current.fields
+            whole = {name: read[name] for name in ("name", "title", "subject", "priority") if name in read}
+            write = replace(write, fields={**whole, **write.fields})
+        return super()._carry_out(write)
+
+
+class ReplacesTags(MemoryAdapter):
+    def _carry_out(self, write: Write) -> Outcome:
+        if isinstance(write, Update) and write.add_tags:
+            now = self.world.get(write.ref).tags or frozenset()
+            write = replace(write, remove_tags=write.remove_tags | (now - (write.current.tags or frozenset())))
+        return super()._carry_out(write)
+
+
+class SaysWhatWasAsked(MemoryAdapter):
+    def write(self, writes: Sequence[Write]) -> list[Outcome]:
+        asked = {write.key: write.visibility for write in writes if isinstance(write, AddNote)}
+        return [replace(outcome, visibility=asked.get(outcome.key)) for outcome in super().write(writes)]
+
+
+class AllNotesPublic(MemoryAdapter):
+    def _add_note(self, key: str, parent: Ref, body: Body, visibility: Visibility) -> Note:
+        return super()._add_note(key, parent, body, Visibility.PUBLIC)
+
+
+class FindsSimilar(MemoryAdapter):
+    def find(self, kind: Kind, key: str, values: Sequence[str]) -> dict[str, list[Record]]:
+        records = [record for ref, record in self.world.records.items() if ref.kind is kind]
+        return {v: [r for r in records if v.casefold() in str(r.fields.get(key)).casefold()] for v in values}
+
+
+class PicksTheFirst(MemoryAdapter):
+    def find(self, kind: Kind, key: str, values: Sequence[str]) -> dict[str, list[Record]]:
+        return {value: records[:1] for value, records in super().find(kind, key, values).items()}
+
+
+class LooksUpByText(MemoryAdapter):
+    def _found(self, write: Write) -> Outcome | None:
+        if isinstance(write, AddNote):
+            for note in self.world.notes_of(write.parent):
+                if note.body == write.body:
+                    return self._of_note(write.key, note)
+        return super()._found(write)
+
+
+class DropsGone(MemoryAdapter):
+    def fetch(self, refs: Sequence[Ref]) -> list[Record | Gone]:
+        return [answer for answer in super().fetch(refs) if isinstance(answer, Record)]
+
+
+class ForgetsMerges(MemoryAdapter):
+    def fetch(self, refs: Sequence[Ref]) -> list[Record | Gone]:
+        return [Gone(a.ref) if isinstance(a, Gone) else a for a in super().fetch(refs)]
+
+
+class SaysDone(MemoryAdapter):
+    def _carry_out(self, write: Write) -> Outcome:
+        if isinstance(write, Update) and self.world.get(write.ref).version != write.current.version:
+            return Outcome(key=write.key, status=Status.DONE, ref=write.ref, version=write.current.version)
+        return super()._carry_out(write)
+
+
+class DoesTheUndeclared(MemoryAdapter):
+    def _problem(self, write: Write) -> str | None:
+        return None if isinstance(write, Create | AddNote | PutEntry) else super()._problem(write)
+
+
+class ResendsCreates(MemoryAdapter):
+    def _carry_out(self, write: Write) -> Outcome:
+        if isinstance(write, AddNote):
+            self.world.note(write.parent, write.body, write.visibility, by=US, key=write.key, meta_key=write.key)
+        return super()._carry_out(write)
+
+
+class NewestNoteFirst(MemoryAdapter):
+    def notes(self, parents: Sequence[Ref]) -> dict[Ref, list[Note]]:
+        return {parent: notes[::-1] for parent, notes in super().notes(parents).items()}
+
+
+class TellsTheBody(MemoryAdapter):
+    def __repr__(self) -> str:
+        return f"MemoryAdapter({[note.body.text for note in self.world.notes.values()]})"
+
+
+Planted = tuple[type[MemoryAdapter], Side, Callable[..., None], tuple[Any, ...]]
+ASKED_FOR = suite.test_a_note_has_the_visibility_that_was_asked_for_and_the_answer_says_so
+
+PLANTED: list[Planted] = [
+    (CursorAhead, Side.DESK, suite.test_no_change_is_passed_when_the_run_dies_after_any_page, (True,)),
+    (CursorAhead, Side.CRM, suite.test_no_change_is_passed_when_the_run_dies_after_any_page, (False,)),
+    (VersionBehind, Side.DESK, suite.test_the_version_of_an_update_is_what_the_next_poll_shows, (Kind.TICKET,)),
+    (WritesTheWholeRecord, Side.CRM, suite.test_an_update_leaves_what_a_person_wrote_meanwhile, (Kind.CONTACT,)),
+    (ReplacesTags, Side.DESK, suite.test_tags_are_added_and_removed_and_those_of_others_stay, (Kind.TICKET,)),
+    (SaysWhatWasAsked, Side.DESK, suite.test_a_vendor_that_breaks_its_word_on_visibility_is_found_out, ()),
+    (AllNotesPublic, Side.DESK, ASKED_FOR, (Visibility.INTERNAL,)),
+    (FindsSimilar, Side.CRM, suite.test_a_contact_is_found_by_its_whole_address_only, ()),
+    (PicksTheFirst, Side.CRM, suite.test_every_contact_with_the_address_is_found, ()),
+    (LooksUpByText, Side.CRM, suite.test_a_note_is_looked_up_by_its_key_and_by_no_other, ()),
+    (DropsGone, Side.DESK, suite.test_fetch_answers_every_ref, ()),
+    (ForgetsMerges, Side.CRM, suite.test_a_merged_record_is_answered_by_its_survivor, ()),
+    (SaysDone, Side.DESK, suite.test_an_update_leaves_what_a_person_wrote_meanwhile, (Kind.TICKET,)),
+    (DoesTheUndeclared, Side.CRM, suite.test_what_is_not_declared_is_refused_and_not_done, ()),
+    (ResendsCreates, Side.CRM, suite.test_a_note_without_an_answer_is_unknown_and_looked_up, ()),
+    (NewestNoteFirst, Side.DESK, suite.test_all_notes_are_read_oldest_first, ()),
+    (TellsTheBody, Side.DESK, suite.test_bodies_and_addresses_are_in_no_repr_and_no_error, ()),
+]  # fmt: skip
+NOT_LOCKING = {WritesTheWholeRecord, ReplacesTags}
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: f"{planted[0].__name__}-{planted[1]}")
+def test_a_planted_fault_is_caught(
+    planted: tuple[type[MemoryAdapter], Side, Callable[..., None], tuple[Any, ...]],
+) -> None:
+    broken, side, promise, arguments = planted
+
+    class BrokenRig(MemoryRig):
+        def again(self) -> MemoryAdapter:
+            self.made.append(broken(self.world))
+            return self.made[-1]
+
+    quirks = Quirks(page_size=3, locking=broken not in NOT_LOCKING)
+    capabilities = DESK if side is Side.DESK else CRM
+    promise(MemoryRig(capabilities, quirks, side), *arguments)
+    rig: Rig = BrokenRig(capabilities, quirks, side)
+    with pytest.raises((AssertionError, KeyError)):
+        promise(rig, *arguments)
