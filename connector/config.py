@@ -161,6 +161,11 @@ class Config(BaseModel):
         """The settings of one side of a pair."""
         return self.desks[pair.desk] if side is Side.DESK else self.crms[pair.crm]
 
+    @property
+    def tokens(self) -> Path:
+        """Where the tokens of OAuth logins are kept: beside the journal."""
+        return self.journal.path.with_suffix(".tokens.json")
+
     def mapping_folders(self) -> tuple[Path, ...]:
         """Where mappings are sought, in this order."""
         return paths.search(self.path.parent)

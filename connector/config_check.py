@@ -47,7 +47,7 @@ class Reader:
             raise ConfigError(
                 f"{self.path} has {count} problem{'s' if count > 1 else ''}",
                 problems=tuple(self.problems),
-                hint="every setting is explained in docs/config.md, and by `deskbridge config explain`",
+                hint="`deskbridge config explain` lists every setting, as docs/config.md does",
             )
         # Each part was validated above; pydantic would only do it again.
         parts: dict[str, Any] = {"desks": systems[Side.DESK], "crms": systems[Side.CRM], "pairs": pairs, **sections}

@@ -48,6 +48,7 @@ ROOMS: dict[str, str] = {
     "connector.apply": "apply",
     "connector.report": "report",
     "connector.gather": "run",
+    "connector.connect": "run",
     "connector.run": "run",
     "connector.sandbox": "sandbox",
     "connector.plugin": "plugin",

@@ -1,0 +1,1 @@
+"""What operators, support and sales read about the runs."""
