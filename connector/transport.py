@@ -148,7 +148,7 @@ class Http:
         self._name = f"{name}: " if name else ""
         self._max_body = max_body
         self._counting = threading.Lock()
-        self._session = requests.Session()
+        self._session = _Session()
         # Only encodings that urllib3 decodes in bounded steps are asked for.
         standard = {"User-Agent": f"deskbridge/{__version__}", "Accept": "application/json"}
         self._session.headers.update({**standard, "Accept-Encoding": "gzip, deflate", **(headers or {})})
@@ -278,7 +278,10 @@ class Http:
             location = answer.headers.get("Location")
             if not location or prepared.method not in ("GET", "HEAD"):
                 raise BadAnswer(f"{answer.message}: a redirect, which is followed for reading only", hint=_MOVED)
-            target = urljoin(str(prepared.url), location)
+            try:
+                target = urljoin(str(prepared.url), location)
+            except ValueError:
+                target = ""  # no address at all, so not ours
             if origin(target) != self._origin:
                 raise BadAnswer(
                     f"{answer.message}: a redirect to another host, scheme or port, which is never followed",
@@ -360,6 +363,13 @@ class Http:
     def _count(self) -> None:
         with self._counting:
             self.calls += 1
+
+
+class _Session(requests.Session):
+    """Leaves redirects to us; requests would read their bodies without bound even when told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 class _NoCookies(RequestsCookieJar):
