@@ -26,7 +26,7 @@ from connector.errors import (
 )
 from connector.model import Body, Format, Gone, Kind, Note, Record, Ref, Role, Side, Value, Visibility
 
-# ---------------------------------------------------------------------------------------------------- what may be done
+# ----------------------------------------------------------------------------------------------------- what may be done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class Finding:
     warning: bool = False
 
 
-# ------------------------------------------------------------------------------------------------------------- reading
+# -------------------------------------------------------------------------------------------------------------- reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,7 @@ class Page:
     """How many records the whole poll will yield, where the vendor says."""
 
 
-# ------------------------------------------------------------------------------------------------------------- writing
+# -------------------------------------------------------------------------------------------------------------- writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,7 +346,7 @@ def verdict(error: DeskbridgeError, write: Write) -> Status:
             return Status.UNKNOWN if is_create(write) else Status.LATER
 
 
-# ------------------------------------------------------------------------------------------------------------ registry
+# ------------------------------------------------------------------------------------------------------------- registry
 
 
 @runtime_checkable

@@ -1,0 +1,461 @@
+"""Joins the rooms: poll -> normalise -> match -> plan -> apply -> record, as a sync, a backfill or a dry run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+
+from connector.adapter import Outcome, is_create
+from connector.apply import Applied, Applier, Settings
+from connector.errors import (
+    BrakeTripped,
+    DeskbridgeError,
+    JournalError,
+    NeedsHuman,
+    Rejected,
+    TryLater,
+    UsageError,
+)
+from connector.gather import Batch, Gathered, gather
+from connector.journal import Journal
+from connector.lock import only_run
+from connector.model import Kind, Ref, Side
+from connector.pair import Pair
+from connector.plan import Context, Operation, Plan, plan
+from connector.polling import Poller, join
+from connector.state import Dirty, Intent, IntentState, Review, ReviewKind
+
+SYNC = "sync"
+_ROUNDS = 4
+"""A run plans again what was stale when it wrote, so many times."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did."""
+
+    command: str
+    pair: str
+    polled: int = 0
+    planned: int = 0
+    written: Counter[str] = field(default_factory=Counter)
+    found: int = 0
+    refused: int = 0
+    waiting: int = 0
+    """Records that the next run works again."""
+    reviews: int = 0
+    """Things that stand open for a person."""
+    calls: int = 0
+    seconds: float = 0.0
+    errors: list[DeskbridgeError] = field(default_factory=list)
+    finished: bool = True
+    """False: stopped before everything was polled and worked."""
+
+    @property
+    def writes(self) -> int:
+        return sum(self.written.values())
+
+    @property
+    def exit_code(self) -> int:
+        """0 clean, 1 try again later, 3 a person must decide."""
+        if self.reviews or any(error.exit_code == 3 for error in self.errors):
+            return 3
+        return 1 if self.waiting or not self.finished or self.errors else 0
+
+    def counts(self) -> dict[str, int]:
+        """The figures, for the journal, `--json` and Prometheus."""
+        return {
+            "polled": self.polled, "planned": self.planned, "written": self.writes, "found": self.found,
+            "refused": self.refused, "waiting": self.waiting, "reviews": self.reviews, "calls": self.calls,
+            **{f"written {name}": count for name, count in sorted(self.written.items())},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do."""
+
+    plan: Plan
+    polled: int
+    calls: int
+    """Requests that making the plan took."""
+    complete: bool
+    """False: only a part was looked at."""
+
+
+Progress = Callable[[Operation, Outcome], None]
+Stop = Callable[[], bool]
+
+
+def sync(
+    pair: Pair,
+    *,
+    max_writes: int | None = None,
+    stop: Stop = lambda: False,
+    progress: Progress | None = None,
+) -> Report:
+    """One two-way run: polls both sides, plans everything, applies it unless a brake trips.
+
+    A first sync starts now, or at the pair's `start`. Raises Locked, BrakeTripped, JournalError, and what a poll raises.
+    """
+    with only_run(pair.journal, pair.name):
+        run = _Run(pair, "sync", SYNC, stop, progress)
+        with run.recorded():
+            run.sync(max_writes)
+        return run.report
+
+
+def backfill(
+    pair: Pair,
+    since: datetime,
+    until: datetime | None = None,
+    *,
+    stop: Stop = lambda: False,
+    progress: Progress | None = None,
+    on_page: Callable[[int, int | None], None] = lambda done, total: None,
+) -> Report:
+    """Brings the tickets last changed in [since, until) into the CRM, page by page, and never writes to the help desk.
+
+    Stopped or killed, the same call goes on where it was.
+    """
+    stream = backfill_stream(since, until)
+    with only_run(pair.journal, pair.name):
+        run = _Run(pair, "backfill", stream, stop, progress)
+        with run.recorded():
+            run.backfill(since, until, on_page)
+        return run.report
+
+
+def backfill_stream(since: datetime, until: datetime | None) -> str:
+    """The name under which a backfill's cursor is kept."""
+    return f"backfill {since.isoformat()} {until.isoformat() if until else ''}".strip()
+
+
+def preview(
+    pair: Pair, *, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
+) -> Preview:
+    """What a sync (or, with `since`, a backfill) would write. Writes nothing, not even the journal."""
+    journal = Journal(pair.journal, pair.name, read_only=True)
+    try:
+        stream = backfill_stream(since, until) if since else SYNC
+        run = _Run(pair, "plan", stream, lambda: False, None, journal=journal)
+        return run.preview(since, until, limit)
+    finally:
+        journal.close()
+
+
+class _Run:
+    def __init__(
+        self,
+        pair: Pair,
+        command: str,
+        stream: str,
+        stop: Stop,
+        progress: Progress | None,
+        *,
+        journal: Journal | None = None,
+    ) -> None:
+        self.pair, self.command, self.stream, self.stop, self.progress = pair, command, stream, stop, progress
+        self.clock = pair.clock
+        self.journal = journal or Journal(pair.journal, pair.name)
+        self.report = Report(command=command, pair=pair.name)
+        self.watched = pair.watched
+        self.backfilling = stream != SYNC
+        self.poller = Poller(self.journal, self.watched, stream, record=journal is None)
+        self.id = 0
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Writes the run's beginning and end into the journal, and closes it."""
+        begun, calls = self.clock.monotonic(), self.pair.calls()
+        try:
+            self.id = self.journal.start_run(self.command, self.clock.now())
+            self._begin()
+            code: int | None = None
+            try:
+                yield
+            except DeskbridgeError as error:
+                code = error.exit_code
+                raise
+            except BaseException:
+                code = 1
+                raise
+            finally:
+                self.report.calls = self.pair.calls() - calls
+                self.report.seconds = self.clock.monotonic() - begun
+                self._end(code)
+        finally:
+            self.journal.close()
+
+    def _begin(self) -> None:
+        """Writes that replace are planned anew; those that an earlier run left behind are no longer wanted."""
+        with self.journal.transaction():
+            for key, intent in self.journal.intents(IntentState.SENT).items():
+                if not _creates(intent):
+                    self.journal.settle_intent(key, IntentState.VOID)
+            if not self.backfilling and self.journal.pair_meta("started") is None:
+                started = self.pair.start or self.clock.now()
+                self.journal.set_pair_meta("started", started.isoformat())
+
+    def _end(self, code: int | None) -> None:
+        self.report.reviews = len(self.journal.reviews())
+        self.report.waiting = len(self.journal.dirty(self.stream))
+        code = self.report.exit_code if code is None else code
+        self.journal.end_run(self.id, self.clock.now(), code, self.report.counts())
+
+    # -- sync
+
+    def sync(self, max_writes: int | None) -> None:
+        earlier = set(self.journal.dirty(self.stream))
+        batch = self._poll_both()
+        self._prepare(batch, self.journal.dirty(self.stream), earlier)
+        applier = self._applier()
+        for number in range(_ROUNDS):
+            gathered, made = self._plan(batch)
+            if number == 0:
+                self._brake(made, max_writes)
+            self.report.planned += len(made.operations)
+            applied = self._apply(applier, batch, gathered, made)
+            if self.stop():
+                self.report.finished = False
+                return
+            if not applied.stale and not applied.found:
+                break
+            batch = Batch(dirty={})
+            self._prepare(batch, self.journal.dirty(self.stream))
+            if not batch.dirty:
+                break
+        self._leftovers()
+
+    def _poll_both(self) -> Batch:
+        batch = Batch(dirty={})
+        for side in Side:
+            for page in self.poller.pages(self.pair.adapters[side], str(side), since=self.pair.start):
+                self.report.polled += len(page.dirty)
+                join(batch, page)
+                if len(batch.dirty) >= self.pair.max_memory_records or self.stop():
+                    self.report.finished = False
+                    return batch
+        return batch
+
+    def _prepare(self, batch: Batch, dirty: dict[Ref, Dirty], earlier: Collection[Ref] = ()) -> None:
+        """The batch works all that is dirty; what an earlier run left is read again with all its notes."""
+        batch.refetch = {ref for ref in dirty if ref in earlier or ref not in batch.dirty}
+        batch.dirty = dirty
+
+    def _horizon(self) -> datetime | None:
+        started = self.journal.pair_meta("started")
+        return datetime.fromisoformat(started) if started else self.pair.start
+
+    def _plan(self, batch: Batch, horizon: datetime | None = None) -> tuple[Gathered, Plan]:
+        """Gathers and plans; a record that makes this fail is set aside alone, and the rest goes on."""
+        try:
+            return self._attempt(batch, horizon)
+        except (JournalError, TryLater):
+            raise
+        except Exception as error:
+            if isinstance(error, NeedsHuman) and not isinstance(error, Rejected):
+                raise
+            if len(batch.dirty) <= 1:
+                self._set_aside(batch, error)
+            else:
+                self._bisect(batch, horizon)
+            return self._attempt(batch, horizon)
+
+    def _attempt(self, batch: Batch, horizon: datetime | None) -> tuple[Gathered, Plan]:
+        gathered = gather(
+            batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
+            horizon=horizon or self._horizon(), region=self.pair.region, to_desk=not self.backfilling,
+        )  # fmt: skip
+        return gathered, plan(gathered.snapshot, self._context())
+
+    def _bisect(self, batch: Batch, horizon: datetime | None) -> None:
+        """Finds the records that fail, each by itself, and takes them out of the batch."""
+        refs = sorted(batch.dirty)
+        for half in (refs[: len(refs) // 2], refs[len(refs) // 2 :]):
+            part = Batch({ref: batch.dirty[ref] for ref in half}, batch.records, batch.notes, batch.gone, batch.refetch)
+            try:
+                self._attempt(part, horizon)
+            except (JournalError, TryLater):
+                raise
+            except Exception as error:  # noqa: BLE001 - as above
+                if len(half) == 1:
+                    self._set_aside(part, error)
+                else:
+                    self._bisect(part, horizon)
+            for ref in half:
+                if ref not in part.dirty:
+                    del batch.dirty[ref]
+
+    def _set_aside(self, batch: Batch, error: Exception) -> None:
+        """Leaves a record that cannot be worked dirty, for the next run; after enough runs a person is asked."""
+        for ref, dirty in list(batch.dirty.items()):
+            del batch.dirty[ref]
+            why = error.message if isinstance(error, DeskbridgeError) else f"internal error: {type(error).__name__}"
+            known = error if isinstance(error, DeskbridgeError) else DeskbridgeError(f"{ref}: {why}")
+            self.report.errors.append(known)
+            if not self.poller.record:
+                continue
+            with self.journal.transaction():
+                self.journal.failed(self.stream, ref, why)
+                if dirty.attempts + 1 >= self.pair.attempts:
+                    review = Review(ReviewKind.REFUSED, f"{ref}|gave up", {"source": str(ref), "why": why})
+                    self.journal.open_review(review, self.id, self.clock.now())
+                    self.journal.clear(self.stream, [dirty])
+
+    def _context(self) -> Context:
+        return Context(
+            rules=self.pair.rules,
+            capabilities={side: adapter.capabilities for side, adapter in self.pair.adapters.items()},
+            prints=self.journal.prints,
+            identity=self.pair.identity,
+            only=Side.CRM if self.backfilling else None,
+        )
+
+    def _applier(self) -> Applier:
+        return Applier(
+            self.pair.adapters, self.journal, self.clock, run=self.id, stream=self.stream, watched=self.watched,
+            settings=Settings(workers=self.pair.width, attempts=self.pair.attempts), stop=self.stop,
+            progress=self.progress or (lambda op, outcome: None),
+        )  # fmt: skip
+
+    def _apply(self, applier: Applier, batch: Batch, gathered: Gathered, made: Plan) -> Applied:
+        self._learn(gathered)
+        dirty = {ref: item for ref, item in batch.dirty.items() if ref not in dict(gathered.merges)}
+        applied = applier.apply(made, dirty, gathered.records, batch.notes, verify=self.poller.behind)
+        self.report.written += applied.written
+        self.report.found += applied.found
+        self.report.refused += applied.refused
+        self.report.errors += applied.errors
+        return applied
+
+    def _learn(self, gathered: Gathered) -> None:
+        """Records merges, deletions, links that ended, and who waits for a match."""
+        now = self.clock.now()
+        with self.journal.transaction():
+            for old, new in gathered.merges:
+                self.journal.merge(old, new, now)
+            for ref in gathered.buried:
+                self.journal.bury(ref, now)
+            for link in gathered.unlinks:
+                self.journal.unlink(link)
+            for ref, prints in gathered.waits.items():
+                self.journal.wait(ref, prints)
+
+    def _brake(self, made: Plan, max_writes: int | None) -> None:
+        """Raises BrakeTripped when the plan is larger than the brakes allow. `max_writes` lifts both."""
+        brakes = self.pair.brakes
+        count = len(made.operations)
+        allowed = brakes.max_writes if max_writes is None else max_writes
+        changed = {op.target for op in made.operations if not is_create(op.write)}
+        links = self.journal.link_count()
+        share = len(changed) / links if links else 0.0
+        if count > allowed:
+            why = f"{count} writes, and the brake is at {allowed}"
+        elif max_writes is None and len(changed) > brakes.floor and share > brakes.max_share:
+            why = f"changes to {len(changed)} of {links} linked records, and the brake is at {brakes.max_share:.0%}"
+        else:
+            return
+        raise BrakeTripped(
+            f"this sync would make {why}; nothing was written",
+            hint=f"look at it with `deskbridge plan`, then go on with `deskbridge sync --max-writes {count}`",
+        )
+
+    def _leftovers(self) -> None:
+        """Creates in doubt that no plan names any more: what they were for is gone, so a person is told."""
+        if self.journal.dirty(self.stream):
+            return
+        with self.journal.transaction():
+            for key, intent in self.journal.intents(IntentState.SENT).items():
+                if intent.name.startswith("create."):
+                    self.journal.settle_intent(key, IntentState.VOID)
+                    continue
+                detail = {
+                    "write": intent.name, "target": intent.target, "source": str(intent.source), "key": key,
+                }  # fmt: skip
+                self.journal.settle_intent(key, IntentState.REVIEW)
+                self.journal.open_review(Review(ReviewKind.UNKNOWN, key, detail), self.id, self.clock.now())
+
+    # -- backfill
+
+    def backfill(self, since: datetime, until: datetime | None, on_page: Callable[[int, int | None], None]) -> None:
+        if self.journal.pair_meta(f"{self.stream} done"):
+            raise UsageError(
+                "this backfill is done; what changed since is the sync's",
+                hint="name another window with --since and --until, or add --again",
+            )
+        applier = self._applier()
+        left = Batch(dirty={})
+        self._prepare(left, self.journal.dirty(self.stream))
+        if left.dirty:
+            self._work(applier, left, since)
+        done = 0
+        desk = self.pair.adapters[Side.DESK]
+        pages = self.poller.pages(
+            desk, self.stream, since=since, until=until, all_records=True, wanted=lambda ref: ref.kind is Kind.TICKET
+        )
+        for batch in pages:
+            done += len(batch.dirty)
+            self.report.polled += len(batch.dirty)
+            dirty = self.journal.dirty(self.stream)
+            batch.dirty = {ref: dirty[ref] for ref in batch.dirty if ref in dirty}
+            self._work(applier, batch, since)
+            on_page(done, None)
+            if self.stop():
+                self.report.finished = False
+                return
+        if not self.journal.dirty(self.stream):
+            with self.journal.transaction():
+                self.journal.set_pair_meta(f"{self.stream} done", self.clock.now().isoformat())
+                self.journal.drop_cursor(self.stream)
+
+    def _work(self, applier: Applier, batch: Batch, since: datetime) -> None:
+        """One window of a backfill, planned again while it was stale."""
+        for _ in range(_ROUNDS):
+            if not batch.dirty:
+                return
+            mine = set(batch.dirty)
+            gathered, made = self._plan(batch, since)
+            self.report.planned += len(made.operations)
+            applied = self._apply(applier, batch, gathered, made)
+            if self.stop() or not (applied.stale or applied.found):
+                return
+            left = self.journal.dirty(self.stream)
+            batch = Batch(dirty={})
+            self._prepare(batch, {ref: item for ref, item in left.items() if ref in mine})
+
+    # -- dry run
+
+    def preview(self, since: datetime | None, until: datetime | None, limit: int | None) -> Preview:
+        calls = self.pair.calls()
+        batch = Batch(dirty={})
+        complete = True
+        if since is not None:
+            pages = self.poller.pages(
+                self.pair.adapters[Side.DESK], "", since=since, until=until, all_records=True,
+                wanted=lambda ref: ref.kind is Kind.TICKET,
+            )  # fmt: skip
+            for page in pages:
+                join(batch, page)
+                if limit is not None and len(batch.dirty) >= limit:
+                    complete = False
+                    break
+        else:
+            batch = self._poll_both()
+            complete = self.report.finished
+        polled = len(batch.dirty)
+        old = self.journal.dirty(self.stream)
+        batch.refetch = set(old) - set(batch.dirty)
+        batch.dirty = {**old, **batch.dirty}
+        if limit is not None and len(batch.dirty) > limit:
+            batch.dirty = dict(islice(sorted(batch.dirty.items()), limit))
+        _, made = self._plan(batch, since)
+        return Preview(made, polled, self.pair.calls() - calls, complete)
+
+
+def _creates(intent: Intent) -> bool:
+    return intent.name.startswith("create.") or intent.name in ("note", "entry")
