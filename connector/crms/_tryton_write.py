@@ -77,7 +77,7 @@ class Writer:
         if wanted:
             values["categories"] = [["add", sorted(self._categories(wanted).values())]]
         try:
-            row = self._rest.create(PARTY, values, self._account.asked_of_party, retry=Retry.KEYED)
+            row = self._rest.create(PARTY, values, self._account.asked_of_party, retry=Retry.CREATE)
         except (Rejected, BadAnswer) as error:
             # A repetition is refused because the code is taken, and a 204 means that the answer could not be read.
             made = self.created([write.key]).get(write.key)
@@ -96,7 +96,7 @@ class Writer:
 
     def update(self, write: Update) -> Outcome:
         """Changes what differs, and sends nothing where nothing does: an identical PUT would move the version."""
-        model = DEAL if write.ref.kind is Kind.DEAL else PARTY
+        model = _model(write.ref)
         asked = self._account.asked_of_deal if model == DEAL else self._account.asked_of_party
         row = self._rest.by_id(model, [_number(write.ref)], asked).get(_number(write.ref))
         if row is None:
@@ -245,8 +245,8 @@ class Writer:
             raise Rejected(f"{parent}: Tryton's notes are internal; a public one cannot be written there")
         if richtext.find_key(body) != write.key:
             body = richtext.mark(body, write.key)
-        self._refuse_merged(parent)
         values: Row = {"resource": resource(parent), "message": body.text}
+        self._refuse_merged(parent)
         try:
             row = self._rest.create(NOTE, values, NOTE_FIELDS, retry=Retry.CREATE)
         except Rejected as error:
@@ -282,7 +282,17 @@ def entry_body(write: PutEntry) -> Body:
 
 def resource(ref: Ref) -> str:
     """How a note names the record that it stands on."""
-    return f"{DEAL if ref.kind is Kind.DEAL else PARTY},{_number(ref)}"
+    return f"{_model(ref)},{_number(ref)}"
+
+
+def _model(ref: Ref) -> str:
+    match ref.kind:
+        case Kind.DEAL:
+            return DEAL
+        case Kind.CONTACT | Kind.COMPANY:
+            return PARTY
+        case _:
+            raise Rejected(f"{ref}: Tryton has no {ref.kind} for Deskbridge")
 
 
 def _number(ref: Ref) -> int:
