@@ -53,6 +53,11 @@ class ManualClock:
         with self._mutex:
             self._now += timedelta(seconds=seconds)
 
+    def set(self, moment: datetime) -> None:
+        """Jumps to a moment, earlier ones too."""
+        with self._mutex:
+            self._now = moment
+
 
 # ------------------------------------------------------------------------------------------------------------- history
 
