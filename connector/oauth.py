@@ -22,6 +22,8 @@ from connector.tokens import Tokens, TokenStore
 from connector.transport import AuthBase, Clock, Http, PreparedRequest, Retry, Tools
 
 _SAFE = re.compile(r"[\x21-\x7e]+")
+TIMEOUT = 30.0
+"""Seconds to wait for the token endpoint."""
 _SKEW = 60.0
 """A token is renewed this many seconds before its end (less for short-lived ones), for our clock may be behind."""
 _CODES = frozenset(
@@ -113,7 +115,7 @@ def token_endpoint(
     parts = urlsplit(where)
     base = f"{parts.scheme}://{parts.netloc}"
     return TokenEndpoint(
-        http=tools.http(base, name="sign-in"),
+        http=tools.http(base, timeout=TIMEOUT, name="sign-in"),
         path=where[len(base) :],
         client_id=auth.client_id,
         client_secret=auth.client_secret,
