@@ -1,0 +1,72 @@
+"""What a person may decide of a review, and what the next run needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from connector.errors import UsageError
+from connector.journal import Journal
+from connector.journal.journal import SYNC
+from connector.model import Ref
+from connector.state import IntentState, Review, ReviewKind
+
+DECISIONS: Mapping[ReviewKind, str] = {
+    ReviewKind.CONFLICT: "desk (the help desk's value counts) or crm (the CRM's)",
+    ReviewKind.AMBIGUOUS: "the ref of the right record, or none",
+    ReviewKind.UNMATCHED: "the ref of the right record, or none",
+    ReviewKind.UNKNOWN: "made (it is there) or again (it is not: write it)",
+    ReviewKind.REFUSED: "again (try once more) or dismiss",
+}
+"""What each kind of review can be answered with."""
+
+
+def decide(journal: Journal, review_id: int, choice: str, at: datetime) -> Review:
+    """Records a person's decision; the next sync carries it out. Raises UsageError naming the valid ones."""
+    review = next((r for r in journal.reviews(state=None) if r.id == review_id), None)
+    if review is None:
+        raise UsageError(f"there is no review {review_id}", hint="deskbridge review list")
+    if review.state != "open":
+        raise UsageError(f"review {review_id} is not open any more ({review.state})", hint="deskbridge review list")
+    choice = choice.strip()
+    _check(review, choice)
+    with journal.transaction():
+        if review.kind is ReviewKind.UNKNOWN:
+            state = IntentState.VOID if choice == "again" else IntentState.REVIEW
+            journal.settle_intent(review.detail["key"], state)
+        carried_out = review.kind in (ReviewKind.UNKNOWN, ReviewKind.REFUSED)
+        journal.close_review(review.id, "done" if carried_out else "decided", at, choice)
+        if choice not in ("dismiss", "made", "none"):
+            for ref in _refs(review):
+                journal.unsee(ref)
+            journal.mark_dirty(SYNC, _refs(review))
+    return review
+
+
+def _check(review: Review, choice: str) -> None:
+    if review.kind is ReviewKind.CONFLICT:
+        valid = choice in ("desk", "crm")
+    elif review.kind in (ReviewKind.AMBIGUOUS, ReviewKind.UNMATCHED):
+        candidates = review.detail.get("candidates", "").split()
+        valid = choice == "none" or choice in candidates or (not candidates and _is_ref(choice))
+    elif review.kind is ReviewKind.UNKNOWN:
+        valid = choice in ("made", "again")
+    else:
+        valid = choice in ("again", "dismiss")
+    if not valid:
+        raise UsageError(f"review {review.id} is a {review.kind}: decide with {DECISIONS[review.kind]}")
+
+
+def _is_ref(text: str) -> bool:
+    try:
+        Ref.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refs(review: Review) -> list[Ref]:
+    """The records that the next run has to look at again."""
+    texts = [review.detail[name] for name in ("ticket", "desk", "crm", "source") if name in review.detail]
+    refs = [Ref.parse(text) for text in texts if _is_ref(text)]
+    return sorted({ref for ref in refs if not ref.id.startswith("new:") and ref.kind.value not in ("note", "entry")})
