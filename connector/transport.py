@@ -249,7 +249,7 @@ class Http:
             if answer.status == 503 and wait is not None:
                 raise self._limited(answer.message, wait)
             if retry is Retry.CREATE:
-                raise OutcomeUnknown(f"{answer.message}: it may have been created all the same")
+                raise OutcomeUnknown(f"{answer.message}: it may have taken effect all the same")
             raise _Again(TryLater(f"{answer.message}: the vendor is out of order"))
         error = answer.error()
         if error is not None:
@@ -341,7 +341,7 @@ class Http:
             return _Again(TryLater(f"{where} not sent: the server cannot be reached ({type(reason).__name__})"))
         self._count()
         if retry is Retry.CREATE:
-            return OutcomeUnknown(f"{where} got no answer ({kind}): it may have been created all the same")
+            return OutcomeUnknown(f"{where} got no answer ({kind}): it may have taken effect all the same")
         return _Again(TryLater(f"{where} got no answer ({kind})"))
 
     def _body(self, response: requests.Response, message: str, begun: float) -> bytes:
