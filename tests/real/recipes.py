@@ -1,4 +1,4 @@
-"""What fills the template databases of the real servers: configurations and seeds. A changed text makes new templates."""
+"""What fills the template databases of the real servers. A changed text makes new templates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ my %rights = (
 my %tokens;
 for my $name (sort keys %rights) {
   my $user = RT::User->new($system);
-  my ($ok, $why) = $user->Create(Name => $name, Privileged => 1, EmailAddress => "$name\@staff.example", RealName => ucfirst $name);
+  my ($ok, $why) = $user->Create(Name => $name, Privileged => 1, RealName => ucfirst $name,
+                                 EmailAddress => "$name\@staff.example");
   die $why unless $ok;
   for my $right (@{ $rights{$name} }) {
     ($ok, $why) = $user->PrincipalObj->GrantRight(Object => RT->System, Right => $right);

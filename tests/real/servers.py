@@ -246,7 +246,7 @@ class Mail:
 class RequestTracker:
     """A running Request Tracker: `url`, `tokens` by user, the mail that it sent, and `reset()`.
 
-    Tokens: `sync` and `agent` may do all; `integration` has the rights that docs/desks ask for and no more; `reader` may
+    Tokens: `sync` and `agent` may do all; `integration` has the rights that a sync needs and no more; `reader` may
     only see tickets; `revoked` is no longer valid.
     """
 
@@ -256,7 +256,17 @@ class RequestTracker:
         self.tokens = dict(templates.rt_tokens)
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [str(RT_SERVER), "--server", "Starman", "--workers", "3", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [
+            str(RT_SERVER),
+            "--server",
+            "Starman",
+            "--workers",
+            "3",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
         env = _rt_environment(folder, self.port)
         self._server = _Server("request-tracker", command, folder, env, f"{self.url}/REST/2.0/rt")
 
