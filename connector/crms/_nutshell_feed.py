@@ -20,8 +20,8 @@ from connector.model import Gone, Note, Record, Ref
 
 _REREAD = frozenset((*KINDS, "leadUpdates", "assignments"))
 """The kinds of event after which the records that they name are read again."""
-_SMALL = 20
-"""A page of fewer events than this was not cut off: it is the smallest page that any recording shows."""
+_SMALLEST_PAGE = 20
+"""The vendor cuts no page below this: the smallest limit that any recording shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Feed:
         self.opt_in = tuple(opt_in)
         self.deletions = deletions
         self.limit = limit
+        self.smallest_page = _SMALLEST_PAGE
         self.actors: dict[str, Json] = {}
 
     # ---------------------------------------------------------------------------------------------------------- poll
@@ -178,7 +179,7 @@ class Feed:
             done = not fresh or min(event.number for event in page) <= lower
             if done or (most and pages >= most):
                 # A single page that may have been cut may have been cut at the new end.
-                full = not done if most else pages == 2 and first >= _SMALL
+                full = not done if most else pages == 2 and first >= self.smallest_page
                 return [found[n] for n in sorted(found)], full
             top = min(event.number for event in fresh)
 
