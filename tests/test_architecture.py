@@ -33,7 +33,7 @@ ROOMS: dict[str, str] = {
     "connector.content": "decide",
     "connector.redaction": "redaction",
     "connector.settings": "settings",
-    "connector.problems": "config",
+    "connector.problems": "problems",
     "connector.config": "config",
     "connector.transport": "transport",
     "connector.answers": "transport",
@@ -50,6 +50,11 @@ ROOMS: dict[str, str] = {
     "connector.report": "report",
     "connector.gather": "run",
     "connector.connect": "run",
+    "connector.pair": "run",
+    "connector.polling": "run",
+    "connector.lock": "journal",
+    "connector.history": "run",
+    "connector.rulings": "run",
     "connector.checkup": "run",
     "connector.run": "run",
     "connector.sandbox": "sandbox",
@@ -65,12 +70,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"model"},
     "state": TERMS | {"mapping"},
     "text": TERMS,
-    "mapping": {"model", "errors", "text"},
+    "problems": set(),
+    "mapping": {"model", "errors", "text", "problems"},
     "adapter": {"model", "errors"},
     "decide": TERMS | {"mapping", "adapter", "text"},
     "redaction": set(),
     "settings": {"errors", "redaction"},
-    "config": {"model", "errors", "mapping", "adapter", "settings"},
+    "config": {"model", "errors", "mapping", "adapter", "settings", "problems"},
     "transport": {"name", "model", "errors", "redaction"},
     "auth": {"errors", "redaction", "settings", "transport"},
     "vendors": {"model", "errors", "adapter", "settings", "transport", "auth", "text"},
@@ -115,8 +121,9 @@ VENDOR_WORDS = {
 VENDOR_ROOMS = {"vendors", "sandbox"}
 FORBIDDEN_FILES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "engine", "handler"}
 FORBIDDEN_CLASSES = ("Manager", "Engine", "Handler")
-ISOLATION_POINTS = ("connector.run", "connector.commands")
-"""One record in run, and main of the command line: the only places that may catch what nobody foresaw, once each."""
+ISOLATION_POINTS = {"connector.run": 2, "connector.commands": 1}
+"""One record in run (a batch, and its halves), and main of the command line: the only places that may catch what nobody
+foresaw, and how often each may."""
 
 
 # ------------------------------------------------------------------------------------------------------------ checkers
@@ -296,9 +303,9 @@ def test_no_vendor_is_named_in_the_core() -> None:
 
 def test_everything_is_caught_only_at_the_two_isolation_points() -> None:
     caught = {module: len(lines) for module, source in HOUSE.items() if (lines := broad_excepts(source))}
-    assert [module for module in caught if not module.startswith(ISOLATION_POINTS)] == []
-    for point in ISOLATION_POINTS:
-        assert sum(count for module, count in caught.items() if module.startswith(point)) <= 1
+    assert [module for module in caught if not module.startswith(tuple(ISOLATION_POINTS))] == []
+    for point, most in ISOLATION_POINTS.items():
+        assert sum(count for module, count in caught.items() if module.startswith(point)) <= most
 
 
 def test_no_silenced_type_error_without_its_code() -> None:

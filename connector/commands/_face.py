@@ -72,24 +72,19 @@ class Face:
         """What went wrong."""
         click.echo(click.style("deskbridge: ", fg="red", bold=True) + _masked(text), err=True)
 
-    def fail(self, error: DeskbridgeError) -> None:
-        """What happened, each problem, and what to type next."""
+    def fail(self, error: DeskbridgeError, *, data: bool = True) -> None:
+        """What happened, each problem, and what to type next; with `data`, for a machine too."""
         self.complain(error.message)
         problems = error.problems if isinstance(error, ConfigError) else ()
         for problem in problems:
-            click.echo(f"  {_masked(problem)}", err=True)
+            if problem not in error.message:
+                click.echo(f"  {_masked(problem)}", err=True)
         if error.hint:
             click.echo(f"  hint: {_masked(error.hint)}", err=True)
         if self.debug:
             self._trace(error)
-        self.data(
-            {
-                "error": _masked(error.message),
-                "problems": [_masked(problem) for problem in problems],
-                "hint": error.hint and _masked(error.hint),
-                "exit_code": error.exit_code,
-            }
-        )
+        if data:
+            self.data(_told(error, problems))
 
     def usage(self, error: click.ClickException) -> None:
         """A command line that cannot be: its usage and what is wrong."""
@@ -121,6 +116,15 @@ class Face:
         if chain is not None:
             click.echo(f"    after {type(chain).__name__}", err=True)
             self._trace(chain)
+
+
+def _told(error: DeskbridgeError, problems: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "error": _masked(error.message),
+        "problems": [_masked(problem) for problem in problems],
+        "hint": error.hint and _masked(error.hint),
+        "exit_code": error.exit_code,
+    }
 
 
 def _masked(text: str) -> str:
