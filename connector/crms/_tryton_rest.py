@@ -115,7 +115,10 @@ class Rest:
         params.append(("o", base64url([["id", "ASC"]])))
         params.append(("s", str(PAGE)))
         answer = self._get(model, params)
-        return _rows(answer.json()), answer
+        rows = _rows(answer.json())
+        if any(row_id(row) <= known for known, row in zip([after, *map(row_id, rows)], rows, strict=False)):
+            raise BadAnswer(f"Tryton answered rows of {model} out of order, so that a walk through them would not end")
+        return rows, answer
 
     def rows(self, model: str, domain: Domain, fields: Sequence[str]) -> Iterator[Row]:
         """Every row of a domain, by id."""
