@@ -142,6 +142,8 @@ class Rest:
     def create(self, model: str, values: Row, fields: Sequence[str], *, retry: Retry) -> Row:
         """Makes a row and gives it as it is then. Raises BadAnswer where it was made and cannot be read."""
         answer = self.http.send("POST", model, retry=retry, json=values, params=[("f", name) for name in fields])
+        if answer.status == 204:
+            raise BadAnswer(f"Tryton made a row of {model} that the key's user may not read")
         return _row(answer.json())
 
     def change(self, model: str, id_: int, values: Row, fields: Sequence[str], *, retry: Retry) -> Row:
