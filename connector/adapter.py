@@ -20,6 +20,7 @@ from connector.errors import (
     ConfigError,
     DeskbridgeError,
     OutcomeUnknown,
+    SecretError,
     StaleVersion,
     TryLater,
     Unauthorized,
@@ -326,7 +327,7 @@ def each(writes: Sequence[W], one: Callable[[W], Outcome]) -> list[Outcome]:
             outcomes.append(one(write))
         except DeskbridgeError as error:
             outcomes.append(Outcome(key=write.key, status=verdict(error, write), error=error))
-            if isinstance(error, Unauthorized):
+            if isinstance(error, Unauthorized | SecretError):
                 stop = error
     return outcomes
 
@@ -336,7 +337,7 @@ def verdict(error: DeskbridgeError, write: Write) -> Status:
     match error:
         case StaleVersion():
             return Status.STALE
-        case TryLater() | Unauthorized():
+        case TryLater() | Unauthorized() | SecretError():
             return Status.LATER
         case OutcomeUnknown():
             return Status.UNKNOWN if is_create(write) else Status.LATER

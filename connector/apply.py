@@ -244,13 +244,17 @@ class Applier:
         group = [unit for unit in group if self.silent[unit[0].side] < _GIVE_UP or self._hold_back(unit, applied)]
         now = self.clock.now()
         sending = [(unit, [resolve(op.write, self.made) for op in unit]) for unit in group]
-        self.journal.intend(
-            [
-                Intent(op.key, self.run, write.name, op.source, op.side, str(_target(write, op)),
-                       IntentState.SENT, now, 1)
-                for unit, writes in sending for op, write in zip(unit, writes, strict=True)
-            ]
-        )  # fmt: skip
+        with self.journal.transaction():
+            self.journal.intend(
+                [
+                    Intent(op.key, self.run, write.name, op.source, op.side, str(_target(write, op)),
+                           IntentState.SENT, now, 1)
+                    for unit, writes in sending for op, write in zip(unit, writes, strict=True)
+                ]
+            )  # fmt: skip
+            for op in (op for unit in group for op in unit):
+                for desk, crm, tag in op.effects.tags:
+                    self.journal.set_tag(desk, crm, replace(tag, sure=False))
         if len(sending) > 1 and self.settings.workers > 1:
             with ThreadPoolExecutor(max_workers=self.settings.workers) as pool:
                 answers = list(pool.map(lambda item: self.adapters[item[0][0].side].write(item[1]), sending))

@@ -491,11 +491,13 @@ class _Gathering:
         if not self.to_desk:
             pairs = {key: link for key, link in pairs.items() if key[0].kind is not Kind.TICKET or key[0] in tickets}
         bases = self.journal.bases({ref for desk, _ in pairs for ref in (desk, *self._former(desk))})
-        tags = self.journal.tags({ref for _, crm in pairs for ref in (crm, *self._former(crm))})
+        ends = {ref for pair in pairs for end in pair for ref in (end, *self._former(end))}
+        tags = self.journal.tags(ends)
         rulings = self._rulings()
         for (desk, crm), link in pairs.items():
             own = [k for k in tags if self._now(k[0]) == desk and self._now(k[1]) == crm]
             others = [k for k in tags if self._now(k[1]) == crm and self._now(k[0]) != desk]
+            nearby = [k for k in tags if self._now(k[0]) == desk and self._now(k[1]) != crm]
             known = {name: base for k, rows in bases.items() if self._is(k, desk, crm) for name, base in rows.items()}
             yield LinkView(
                 link=Link(link.role, desk, crm, link.rule),
@@ -505,6 +507,7 @@ class _Gathering:
                 bases=known,
                 tags=_unique([row for k in own for row in tags[k]]),
                 elsewhere=frozenset(row for k in others for row in tags[k]),
+                around=frozenset(row for k in nearby for row in tags[k]),
                 rulings=rulings.get((str(desk), str(crm)), {}),
                 sources=self._sources(desk, crm),
             )

@@ -175,6 +175,7 @@ def merge_tags(
     crm: Iterable[str],
     base: Sequence[TagBase],
     elsewhere: frozenset[TagBase],
+    around: frozenset[TagBase],
     *,
     desk_writable: bool,
 ) -> TagMerge:
@@ -182,12 +183,15 @@ def merge_tags(
 
     An addition on one side never removes one on the other. `elsewhere` is what other tickets share with this CRM record:
     what one of them brought there does not spread to this one, and what one of them still has stays in the CRM.
+    `around` is what this ticket shares with other CRM records: what one of those gave it does not spread to this one.
     """
+    given = {row.desk_tag for row in around if row.origin is Side.CRM}
     brought = {row.crm_tag for row in elsewhere if row.origin is Side.DESK}
-    shared = {row.crm_tag for row in elsewhere}
+    shared = {row.crm_tag for row in elsewhere if row.sure}
     have_desk, have_crm = set(desk), set(crm)
-    known = {row.desk_tag: row for row in base}
-    known_crm = {row.crm_tag for row in base}
+    known = {row.desk_tag: row for row in base if row.sure}
+    known_crm = {row.crm_tag for row in known.values()}
+    named = {row.desk_tag: row.origin for row in base if not row.sure}
     out: dict[str, list[str]] = {"desk_add": [], "desk_remove": [], "crm_add": [], "crm_remove": [], "drop": []}
     base_set: list[TagBase] = []
     for row in sorted(known.values(), key=lambda row: row.desk_tag):
@@ -204,9 +208,9 @@ def merge_tags(
             out["drop"].append(row.desk_tag)
     for tag in sorted(have_desk - set(known)):
         name = rules.to_crm(tag)
-        if name is None or name in known_crm:
+        if name is None or name in known_crm or (tag in given and name not in have_crm):
             continue
-        origin = Side.CRM if name in have_crm and name not in brought else Side.DESK
+        origin = named.get(tag, Side.CRM if name in have_crm and name not in brought else Side.DESK)
         base_set.append(TagBase(tag, name, origin))
         if name not in have_crm:
             out["crm_add"].append(name)

@@ -37,6 +37,9 @@ class LinkView:
     bases: Mapping[str, Base] = field(default_factory=dict)
     tags: Sequence[TagBase] = ()
     elsewhere: frozenset[TagBase] = frozenset()
+    """What other tickets share with this CRM record."""
+    around: frozenset[TagBase] = frozenset()
+    """What this ticket shares with other CRM records."""
     rulings: Mapping[str, Ruling] = field(default_factory=dict)
     sources: frozenset[Ref]
 
@@ -384,7 +387,13 @@ class _Draft:
         assert rules is not None
         desk_writable = self._writable(Side.DESK, view)
         merged = merge_tags(
-            rules, view.desk.tags or (), view.crm.tags or (), view.tags, view.elsewhere, desk_writable=desk_writable
+            rules,
+            view.desk.tags or (),
+            view.crm.tags or (),
+            view.tags,
+            view.elsewhere,
+            view.around,
+            desk_writable=desk_writable,
         )
         desk, crm = view.desk.ref, view.crm.ref
         self.drop_tags += [(desk, crm, tag) for tag in merged.base_drop]

@@ -40,6 +40,8 @@ class TagBase:
     desk_tag: str
     crm_tag: str
     origin: Side
+    sure: bool = True
+    """False: a write was named that would bring it over, and nobody knows yet what became of it."""
 
 
 @dataclass(frozen=True, slots=True)

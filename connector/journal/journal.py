@@ -199,7 +199,7 @@ class Journal:
         columns = {
             "link": "role, desk, crm, rule, made",
             "base": "desk, crm, field, desk_print, crm_print, origin, run",
-            "tag": "desk, crm, desk_tag, crm_tag, origin",
+            "tag": "desk, crm, desk_tag, crm_tag, origin, sure",
         }
         for table, names in columns.items():
             values = ", ".join("?" if name == side else name for name in names.split(", "))
@@ -253,19 +253,22 @@ class Journal:
             (self.pair, str(desk), str(crm), field, base.desk, base.crm, base.origin, run),
         )
 
-    def tags(self, crm_refs: Iterable[Ref]) -> dict[tuple[Ref, Ref], list[TagBase]]:
-        """The tag bases of all links of these CRM records, by (desk, crm)."""
-        rows = self._in("SELECT desk, crm, desk_tag, crm_tag, origin FROM tag WHERE pair = ? AND crm IN", crm_refs)
+    def tags(self, refs: Iterable[Ref]) -> dict[tuple[Ref, Ref], list[TagBase]]:
+        """The tag bases of all links that touch these records, by (desk, crm)."""
+        wanted = list(refs)
+        columns = "SELECT desk, crm, desk_tag, crm_tag, origin, sure FROM tag WHERE pair = ? AND"
+        rows = {tuple(row) for side in ("crm", "desk") for row in self._in(f"{columns} {side} IN", wanted)}
         found: dict[tuple[Ref, Ref], list[TagBase]] = {}
-        for desk, crm, desk_tag, crm_tag, origin in rows:
-            found.setdefault((Ref.parse(desk), Ref.parse(crm)), []).append(TagBase(desk_tag, crm_tag, Side(origin)))
+        for desk, crm, desk_tag, crm_tag, origin, sure in sorted(rows):
+            row = TagBase(desk_tag, crm_tag, Side(origin), bool(sure))
+            found.setdefault((Ref.parse(desk), Ref.parse(crm)), []).append(row)
         return found
 
     def set_tag(self, desk: Ref, crm: Ref, tag: TagBase) -> None:
         self.store.run(
-            "INSERT INTO tag (pair, desk, crm, desk_tag, crm_tag, origin) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (pair, desk, crm, desk_tag) DO NOTHING",
-            (self.pair, str(desk), str(crm), tag.desk_tag, tag.crm_tag, tag.origin),
+            "INSERT INTO tag (pair, desk, crm, desk_tag, crm_tag, origin, sure) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (pair, desk, crm, desk_tag) DO UPDATE SET sure = CASE WHEN tag.sure = 1 THEN 1 ELSE excluded.sure END",
+            (self.pair, str(desk), str(crm), tag.desk_tag, tag.crm_tag, tag.origin, int(tag.sure)),
         )
 
     def drop_tag(self, desk: Ref, crm: Ref, desk_tag: str) -> None:

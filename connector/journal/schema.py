@@ -25,7 +25,8 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             " desk_print TEXT NOT NULL, crm_print TEXT NOT NULL, origin TEXT NOT NULL, run INTEGER NOT NULL,"
             " PRIMARY KEY (pair, desk, crm, field))",
             "CREATE TABLE tag (pair TEXT NOT NULL, desk TEXT NOT NULL, crm TEXT NOT NULL, desk_tag TEXT NOT NULL,"
-            " crm_tag TEXT NOT NULL, origin TEXT NOT NULL, PRIMARY KEY (pair, desk, crm, desk_tag))",
+            " crm_tag TEXT NOT NULL, origin TEXT NOT NULL, sure INTEGER NOT NULL,"
+            " PRIMARY KEY (pair, desk, crm, desk_tag))",
             "CREATE INDEX tag_crm ON tag (pair, crm)",
             # Which note here is which note there. A slot names a target by its role, so that it outlives merges.
             "CREATE TABLE note (pair TEXT NOT NULL, source TEXT NOT NULL, slot TEXT NOT NULL, parent TEXT NOT NULL,"
