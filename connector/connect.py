@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 from connector.adapter import Adapter, vendor
 from connector.config import Config
+from connector.errors import MappingError
 from connector.mapping.load import load
+from connector.mapping.rules import Rules
+from connector.mapping.validate import validate
 from connector.model import Side
 from connector.pair import Brakes, Pair
 from connector.settings import VendorSettings
@@ -55,6 +58,7 @@ def open_pair(config: Config, name: str, *, clock: Clock = SYSTEM) -> Iterator[P
     try:
         for side in Side:
             adapters[side] = connect(config.settings(side, chosen), side, given)
+        _fits(rules, adapters, name)
         yield Pair(
             name=name,
             adapters=adapters,
@@ -73,6 +77,18 @@ def open_pair(config: Config, name: str, *, clock: Clock = SYSTEM) -> Iterator[P
     finally:
         for adapter in adapters.values():
             adapter.close()
+
+
+def _fits(rules: Rules, adapters: Mapping[Side, Adapter], name: str) -> None:
+    """Raises MappingError when the vendors cannot do what the mapping asks. Asks no vendor."""
+    desk, crm = (adapters[side].capabilities for side in (Side.DESK, Side.CRM))
+    wrong = tuple(str(trouble) for trouble in validate(rules, desk, crm) if not trouble.warning)
+    if wrong:
+        raise MappingError(
+            f"the mapping {rules.name!r} of pair {name!r} asks for what these two systems cannot do",
+            problems=wrong,
+            hint="deskbridge mapping show, and docs/mapping.md",
+        )
 
 
 def identity(config: Config, name: str) -> str:

@@ -26,6 +26,9 @@ ROOMS: dict[str, str] = {
     "connector.addresses": "text",
     "connector.richtext": "text",
     "connector.mapping": "mapping",
+    "connector.mapping.examples": "mapping check",
+    "connector.mapping.validate": "mapping check",
+    "connector.mapping.explain": "mapping check",
     "connector.match": "decide",
     "connector.merge": "decide",
     "connector.plan": "decide",
@@ -54,7 +57,7 @@ ROOMS: dict[str, str] = {
     "connector.polling": "run",
     "connector.lock": "journal",
     "connector.history": "run",
-    "connector.rulings": "run",
+    "connector.reviews": "run",
     "connector.checkup": "run",
     "connector.run": "run",
     "connector.sandbox": "sandbox",
@@ -72,6 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": TERMS,
     "problems": set(),
     "mapping": {"model", "errors", "text", "problems"},
+    "mapping check": {"model", "errors", "text", "problems", "mapping", "adapter", "decide"},
     "adapter": {"model", "errors"},
     "decide": TERMS | {"mapping", "adapter", "text"},
     "redaction": set(),
@@ -90,7 +94,7 @@ MAY_IMPORT["run"] -= {"sandbox", "vendors"}
 MAY_IMPORT["plugin"] = MAY_IMPORT["run"] | {"run"}
 MAY_IMPORT["commands"] = MAY_IMPORT["plugin"] | {"plugin", "sandbox"}
 
-PURE = {"model", "errors", "state", "text", "mapping", "decide"}
+PURE = {"model", "errors", "state", "text", "mapping", "mapping check", "decide"}
 IMPURE_MODULES = {
     "time", "random", "secrets", "uuid", "os", "io", "sys", "socket",
     "ssl", "select", "subprocess", "shutil", "tempfile", "glob", "sqlite3", "psycopg",

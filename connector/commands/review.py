@@ -57,7 +57,7 @@ def list_(face: Face, pair: str | None, every: bool) -> int:
 def show(face: Face, number: int, pair: str | None) -> None:
     """Show review NUMBER: what it is about, and what may be decided."""
     from connector.journal import Journal
-    from connector.rulings import choices
+    from connector.reviews import DECISIONS
 
     config = face.config()
     name, _ = config.pair(pair)
@@ -72,10 +72,10 @@ def show(face: Face, number: int, pair: str | None) -> None:
     for key, value in sorted(review.detail.items()):
         if not key.endswith("_print"):
             face.say(f"  {key}: {value}")
-    face.say("decide with one of:")
-    for choice, meaning in choices(review).items():
-        face.say(f"  deskbridge review decide {review.id} {choice}    # {meaning}")
-    face.data({"pair": name, **_data(review), "choices": dict(choices(review))})
+    if review.state == "open":
+        face.say(f"decide it with: deskbridge review decide {review.id} CHOICE")
+        face.say(f"  CHOICE: {DECISIONS[review.kind]}")
+    face.data({"pair": name, **_data(review), "choices": DECISIONS[review.kind]})
 
 
 @command.command(epilog="Example: deskbridge review decide 7 crm")
@@ -88,10 +88,9 @@ def show(face: Face, number: int, pair: str | None) -> None:
 @click.pass_obj
 def decide(face: Face, number: int, choice: str, pair: str | None) -> None:
     """Decide review NUMBER as CHOICE, one of those that `show` offers. The next sync acts on it."""
-    from connector.errors import UsageError
     from connector.journal import Journal
     from connector.lock import only_run
-    from connector.rulings import decide as record
+    from connector.reviews import decide as record
     from connector.transport import SYSTEM
 
     config = face.config()
@@ -99,10 +98,7 @@ def decide(face: Face, number: int, choice: str, pair: str | None) -> None:
     with only_run(config.journal.path, name):
         journal = Journal(config.journal.path, name)
         try:
-            review = _find(journal.reviews(state=None), number)
-            if review.state != "open":
-                raise UsageError(f"review {number} is {review.state} already")
-            record(journal, review, choice, SYSTEM.now())
+            record(journal, number, choice, SYSTEM.now())
         finally:
             journal.close()
     face.say(f"Decided; the next `deskbridge sync` of {name} acts on it.")
