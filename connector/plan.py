@@ -351,6 +351,11 @@ class _Draft:
                 self.reviews.append(Review(ReviewKind.CONFLICT, subject, detail))
             case Action.TO_CRM | Action.TO_DESK:
                 side = Side.CRM if decision.action is Action.TO_CRM else Side.DESK
+                if not self.wanted(side):
+                    # Not written in a backfill; without a base the sync would take an older value for the agreed one.
+                    if rule.name not in view.bases:
+                        self.bases.append(SetBase(desk.ref, crm.ref, rule.name, Base(desk_print, crm_print, "both")))
+                    return
                 if not self._writable(side, view):
                     return
                 target = crm if side is Side.CRM else desk
