@@ -20,8 +20,6 @@ from connector.model import Gone, Note, Record, Ref
 
 _REREAD = frozenset((*KINDS, "leadUpdates", "assignments"))
 """The kinds of event after which the records that they name are read again."""
-_SMALLEST_PAGE = 20
-"""The vendor cuts no page below this: the smallest limit that any recording shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,6 @@ class Feed:
         self.opt_in = tuple(opt_in)
         self.deletions = deletions
         self.limit = limit
-        self.smallest_page = _SMALLEST_PAGE
         self.actors: dict[str, Json] = {}
 
     # ---------------------------------------------------------------------------------------------------------- poll
@@ -149,14 +146,14 @@ class Feed:
         rows = self.api.rows("/events", "events", [("limit", 1), *self.opt_in])
         return max((number(row.get("id")) for row in rows), default=0)
 
-    def back_to(self, lower: int, more: Sequence[tuple[str, Any]] = (), *, most: int = 0) -> tuple[list[Event], bool]:
+    def back_to(self, lower: int, more: Sequence[tuple[str, Any]] = ()) -> tuple[list[Event], bool]:
         """The events above `lower`, oldest first, without a gap; and whether there may be newer ones yet.
 
-        Reads back by `max_id` until nothing new comes: how many a page holds is the vendor's choice. With `most`, stops
-        after so many pages (then the list has a gap above `lower`, and the second answer is True).
+        Reads back by `max_id` until nothing new comes: how many a page holds is the vendor's choice. `max_id` is
+        inclusive, so each page shows that it joins the one above it.
         """
         found: dict[int, Event] = {}
-        top, pages, first = 0, 0, 0
+        top, pages = 0, 0
         ask_since = bool(lower)
         while True:
             params: list[tuple[str, Any]] = [("limit", self.limit), *self.opt_in, *more]
@@ -174,13 +171,9 @@ class Feed:
             fresh = [event for event in page if event.number > lower and event.number not in found]
             found |= {event.number: event for event in fresh}
             pages += 1
-            if pages == 1:
-                first = len(page)
-            done = not fresh or min(event.number for event in page) <= lower
-            if done or (most and pages >= most):
-                # A single page that may have been cut may have been cut at the new end.
-                full = not done if most else pages == 2 and first >= self.smallest_page
-                return [found[n] for n in sorted(found)], full
+            if not fresh or min(event.number for event in page) <= lower:
+                # Older events below the first page show that pages begin at the new end; else it may be cut there.
+                return [found[n] for n in sorted(found)], pages == 2
             top = min(event.number for event in fresh)
 
     def _page(self, params: Sequence[tuple[str, Any]], *, expired: bool) -> list[Event]:

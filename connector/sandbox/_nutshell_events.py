@@ -15,6 +15,8 @@ def feed(store: Store, options: Options, base: str) -> Response:
     args = request.args
     rows = [event for event in store.events if event.kind not in OPT_IN - _opted(options)]
     since, top = args.get("since_id"), args.get("max_id")
+    if since is not None and top is not None and options.bounds != "both":
+        since, top = (since, None) if options.bounds == "since" else (None, top)
     if since is not None:
         rows = [event for event in rows if event.number > _number(since)]
     if top is not None:
@@ -24,7 +26,7 @@ def feed(store: Store, options: Options, base: str) -> Response:
     if before := args.get("max_time"):
         rows = [event for event in rows if event.time < int(before)]
     if payloads := args.getlist("filters[payload][]"):
-        rows = [event for event in rows if event.kind in payloads]
+        rows = [event for event in rows if event.kind in payloads and options.payload_filter]
     if entity := args.get("entity_id"):
         rows = [event for event in rows if entity in event.about]
         if not options.notes_by_entity:

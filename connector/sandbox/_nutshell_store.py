@@ -36,6 +36,10 @@ class Options:
     """Which end of the events above since_id a page shows first."""
     event_cap: int = 10_000
     """The most events on a page, whatever `limit` asks."""
+    bounds: Literal["both", "since", "max"] = "both"
+    """since_id and max_id bound a page together; or only one of them has an effect when both are sent."""
+    payload_filter: bool = True
+    """filters[payload][] has an effect; else it finds nothing."""
     notes_by_entity: bool = True
     """entity_id together with filters[payload][]=notes finds a record's notes; else it finds nothing."""
     notes_order: Literal["newest", "oldest"] = "newest"
