@@ -20,9 +20,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import tenacity
 from requests import PreparedRequest as PreparedRequest
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase as AuthBase
-from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError
 
 from connector import __version__
@@ -33,6 +31,7 @@ from connector.limits import Limiter, stated_wait
 from connector.redaction import RedactingFilter as RedactingFilter
 from connector.redaction import redact as redact
 from connector.tokens import TokenStore
+from connector.transport_session import NoAuth, Session, TooLarge, body, origin
 
 Params: TypeAlias = Mapping[str, Any] | Sequence[tuple[str, Any]]
 
@@ -46,13 +45,11 @@ LONGEST_AFTER = 86_400.0
 LIMITED_WAIT = 15.0
 """The wait after a 429 that does not say how long: four of them outlast the usual one-minute window."""
 MAX_BODY = 64 * 1024 * 1024
-_CHUNK = 64 * 1024
 _CONNECT_SECONDS = 10.0
 _BODY_SECONDS = 300.0
 _REDIRECTS = 3
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_LOOPBACK = re.compile(r"localhost|127(?:\.\d+){3}|::1")
 _MOVED = "if the url of the API has moved (http to https?), change it in the configuration"
 
 log = logging.getLogger(__name__)
@@ -95,7 +92,7 @@ class Retry(Enum):
     CREATE = "create"
     """A second record: it is sent again only where the first certainly was not taken."""
     KEYED = "keyed"
-    """Nothing, for it carries a key by which the vendor recognises it."""
+    """Nothing, for it carries a key by which the vendor recognises it. Without an answer to the end: OutcomeUnknown."""
 
 
 @runtime_checkable
@@ -106,20 +103,15 @@ class Renewable(Protocol):
         """Gets other credentials than the Authorization value that was refused; False when there are none."""
 
 
-class _NoAuth(AuthBase):
-    """Says "no credentials", so that requests does not look for some in ~/.netrc."""
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        return request
-
-
 class _Again(Exception):
     """One attempt failed in a way that may be tried again; `error` is what the caller gets when it may not."""
 
-    def __init__(self, error: DeskbridgeError, wait: float = 0.0) -> None:
+    def __init__(self, error: DeskbridgeError, wait: float = 0.0, *, maybe: bool = False) -> None:
         super().__init__()
         self.error = error
         self.wait = wait
+        self.maybe = maybe
+        """The attempt may have taken effect."""
 
 
 class Http:
@@ -143,20 +135,13 @@ class Http:
         self._origin = origin(self.base_url)
         self._clock = clock
         self._limiter = limiter
-        self._auth = auth or _NoAuth()
+        self._auth = auth or NoAuth()
         self._timeout = (min(timeout, _CONNECT_SECONDS), timeout)
         self._name = f"{name}: " if name else ""
         self._max_body = max_body
         self._counting = threading.Lock()
-        self._session = _Session()
-        # Only encodings that urllib3 decodes in bounded steps are asked for.
-        standard = {"User-Agent": f"deskbridge/{__version__}", "Accept": "application/json"}
-        self._session.headers.update({**standard, "Accept-Encoding": "gzip, deflate", **(headers or {})})
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=16, max_retries=0))
-        self._session.cookies = _NoCookies()
-        # An empty proxy keeps requests from taking the environment's: loopback is this machine, not the proxy's.
-        self._proxies = {"http": "", "https": ""} if _LOOPBACK.fullmatch(self._origin[1]) else {}
+        self._session = Session(self._origin[1])
+        self._session.headers.update({"User-Agent": f"deskbridge/{__version__}", **(headers or {})})
         # urllib3 logs whole addresses, with what was searched for in them.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
@@ -191,12 +176,11 @@ class Http:
         known), BadAnswer (redirected away, too large, cut short, not decodable).
         """
         where = f"{self._name}{method} {shown(path)}"
-        body = data.encode() if isinstance(data, str) else data
         request = requests.Request(
             method,
             self._url(path, where),
             json=json,
-            data=body,
+            data=data.encode() if isinstance(data, str) else data,
             params=params,
             headers=dict(headers or {}),
             auth=self._auth,
@@ -214,10 +198,25 @@ class Http:
             sleep=self._clock.sleep,
             reraise=True,
         )
+        maybe = False
+
+        def attempt() -> Answer:
+            nonlocal maybe
+            try:
+                return self._attempt(request, retry, where, frozenset(allow))
+            except _Again as again:
+                maybe = maybe or again.maybe
+                raise
+
         try:
-            return retrying(self._attempt, request, retry, where, frozenset(allow))
-        except _Again as again:
-            raise again.error from None
+            return retrying(attempt)
+        except (_Again, DeskbridgeError) as failed:
+            error = failed.error if isinstance(failed, _Again) else failed
+        if retry is Retry.KEYED and maybe:
+            # Any other error would let the key go, since it says that nothing was written; and a new key would make a
+            # second record. A refusal proves nothing here: it may be the vendor's word on the key's second coming.
+            raise OutcomeUnknown(f"{error.message}: it may have taken effect all the same")
+        raise error
 
     def close(self) -> None:
         """Frees the connections."""
@@ -250,7 +249,7 @@ class Http:
                 raise self._limited(answer.message, wait)
             if retry is Retry.CREATE:
                 raise OutcomeUnknown(f"{answer.message}: it may have taken effect all the same")
-            raise _Again(TryLater(f"{answer.message}: the vendor is out of order"))
+            raise _Again(TryLater(f"{answer.message}: the vendor is out of order"), maybe=True)
         error = answer.error()
         if error is not None:
             raise error
@@ -293,29 +292,29 @@ class Http:
     def _sent(self, prepared: PreparedRequest, retry: Retry, where: str) -> Answer:
         self._wait_for_turn(where)
         begun = self._clock.monotonic()
-        settings = self._session.merge_environment_settings(str(prepared.url), dict(self._proxies), True, None, None)
         try:
-            response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False, **settings)
+            response = self._session.open(prepared, self._timeout)
         except (requests.RequestException, UnicodeError) as error:
             raise self._no_answer(error, retry, where) from None
         self._count()
         create = retry is Retry.CREATE
         answer = Answer(status=response.status_code, headers=response.headers, content=b"", where=where, create=create)
         try:
-            content = self._body(response, answer.message, begun)
-        except (HTTPError, OSError, BadAnswer) as error:
+            content = body(response, self._max_body, lambda: self._clock.monotonic() - begun > _BODY_SECONDS)
+        except (HTTPError, OSError, TooLarge) as error:
             response.close()
-            large = isinstance(error, BadAnswer)
-            if not 200 <= answer.status < 300:
-                content = b""  # the status alone says it all
-            elif create:
-                raise OutcomeUnknown(f"{answer.message}, but the answer could not be read to its end") from None
-            elif large:
-                raise
-            else:
-                raise _Again(BadAnswer(f"{answer.message}, but the answer was cut short or garbled")) from None
+            if 200 <= answer.status < 300:
+                raise self._unread(error, answer) from None
+            content = b""  # the status alone says it all
         log.debug("%s %d %.0f ms", where, answer.status, (self._clock.monotonic() - begun) * 1000)
         return Answer(status=answer.status, headers=response.headers, content=content, where=where, create=create)
+
+    def _unread(self, error: Exception, answer: Answer) -> Exception:
+        what = str(error) if isinstance(error, TooLarge) else "a body that is cut short or garbled"
+        message = f"{answer.message} with {what}"
+        if answer.create:
+            return OutcomeUnknown(message)
+        return BadAnswer(message) if isinstance(error, TooLarge) else _Again(BadAnswer(message), maybe=True)
 
     def _wait_for_turn(self, where: str) -> None:
         wait = self._limiter.paused(self._clock.monotonic())
@@ -342,41 +341,11 @@ class Http:
         self._count()
         if retry is Retry.CREATE:
             return OutcomeUnknown(f"{where} got no answer ({kind}): it may have taken effect all the same")
-        return _Again(TryLater(f"{where} got no answer ({kind})"))
-
-    def _body(self, response: requests.Response, message: str, begun: float) -> bytes:
-        """The whole body, in bounded steps, so that neither a gzip bomb nor a trickle can hold the run up."""
-        if "," in response.headers.get("Content-Encoding", ""):
-            raise BadAnswer(f"{message} with a body that is encoded more than once")
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            size += len(chunk)
-            chunks.append(chunk)
-            if size > self._max_body:
-                raise BadAnswer(f"{message} with a body of more than {self._max_body // 1024} KiB")
-            if self._clock.monotonic() - begun > _BODY_SECONDS:
-                raise BadAnswer(f"{message} with a body that takes more than {_BODY_SECONDS:.0f} s to arrive")
-        response.raw.release_conn()
-        return b"".join(chunks)
+        return _Again(TryLater(f"{where} got no answer ({kind})"), maybe=True)
 
     def _count(self) -> None:
         with self._counting:
             self.calls += 1
-
-
-class _Session(requests.Session):
-    """Leaves redirects to us; requests would read their bodies without bound even when told not to follow."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-class _NoCookies(RequestsCookieJar):
-    """Keeps no cookie: it would be state that the vendor keeps with us, and each request stands for itself."""
-
-    def set_cookie(self, cookie: Any, *args: Any, **kwargs: Any) -> None:
-        return
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -384,16 +353,6 @@ def _wait(state: tenacity.RetryCallState) -> float:
     failed = state.outcome.exception() if state.outcome else None
     jitter = tenacity.wait_random_exponential(multiplier=1, max=30)(state)
     return failed.wait + min(jitter, 1.0) if isinstance(failed, _Again) and failed.wait else jitter
-
-
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port. Credentials go to no other origin than that of the configured url."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        return parts.scheme, (parts.hostname or "") if "@" not in parts.netloc else "", port
-    except ValueError:
-        return "", "", None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 
 import pytest
 import requests
@@ -11,12 +12,12 @@ import responses
 
 import connector
 from connector.auth import basic, bearer
-from connector.errors import OutcomeUnknown, Rejected, SecretError, TryLater
+from connector.errors import DeskbridgeError, OutcomeUnknown, Rejected, SecretError, TryLater
 from connector.limits import Limiter
 from connector.settings import Secret
 from connector.transport import ATTEMPTS, SYSTEM, Retry
 
-from .loopback import FakeClock, Server, answer, http, tools
+from .loopback import RESET, FakeClock, Server, answer, http, tools
 
 
 def test_a_request_carries_who_we_are_and_no_cookie_comes_back() -> None:
@@ -253,6 +254,19 @@ def test_errors_show_no_address_phone_or_search() -> None:
             text = str(error.value)
             assert not [word for word in ("plum", "Pl", "4930", "xxx") if word in text]
             assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+@pytest.mark.parametrize("retry", list(Retry))
+@pytest.mark.parametrize("fault", [RESET, answer(500), answer(200, b"{", length=99), answer(422), answer(302)])
+def test_a_traceback_shows_no_address_either(fault, retry) -> None:
+    private = "jo@" + "plum" + ".example"
+    with Server([fault]) as server:
+        client = http(server, auth=bearer(Secret("text", "tok-" + "en-78")))
+        with pytest.raises(DeskbridgeError) as error:
+            client.send("POST", "/x", retry=retry, params={"email": private}, json={"to": private})
+    text = "".join(traceback.format_exception(error.value))
+    for word in ("pl" + "um.ex", "%40pl" + "um", "tok-" + "en-78"):
+        assert word not in text
 
 
 def test_the_system_clock_is_aware_and_moves_on() -> None:

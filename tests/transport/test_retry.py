@@ -73,12 +73,24 @@ def test_attempts_are_bounded(fault, error: type[DeskbridgeError], retry: Retry)
     clock = FakeClock()
     with Server([fault]) as server:
         client = http(server, clock)
-        with pytest.raises(error):
+        with pytest.raises(OutcomeUnknown if retry is Retry.KEYED else error):
             _post(client, retry)
         assert len(server.requests) == client.calls == ATTEMPTS
     # Full jitter: each wait is anywhere below a bound that doubles.
     assert len(clock.slept) == ATTEMPTS - 1
     assert all(wait <= 2**n for n, wait in enumerate(clock.slept))
+
+
+@pytest.mark.parametrize("first", [RESET, SILENCE, answer(500), CUT])
+@pytest.mark.parametrize(
+    "second", [answer(429, "", "Retry-After: 86400"), answer(401), answer(403), answer(404), answer(409), answer(422)]
+)
+def test_a_keyed_request_of_unknown_fate_stays_unknown_whatever_its_repetition_is_told(first, second) -> None:
+    with Server([first, second]) as server:
+        client = http(server, FakeClock(), timeout=0.3)
+        with pytest.raises(OutcomeUnknown):
+            _post(client, Retry.KEYED)
+        assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("retry", list(Retry))
