@@ -11,13 +11,16 @@ from connector.commands._face import Face
 
 
 @contextmanager
-def stopping(face: Face) -> Iterator[Callable[[], bool]]:
-    """Yields a function that is true once a stop was asked for. What is recorded stays; the next run goes on from there."""
+def stopping(face: Face, *, at_once: bool = False) -> Iterator[Callable[[], bool]]:
+    """Yields a function that is true once a stop was asked for. What is recorded stays; the next run goes on from there.
+
+    With `at_once` the first signal ends at once: there is nothing to bring to an end.
+    """
     asked = False
 
     def ask(*_: int | FrameType | None) -> None:
         nonlocal asked
-        if asked:
+        if asked or at_once:
             raise KeyboardInterrupt
         asked = True
         face.warn("stopping at the next boundary; once more to stop at once")
