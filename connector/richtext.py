@@ -30,6 +30,11 @@ _IN_HTML = re.compile(
     r"(?:\s|<br\s*/?>|&nbsp;)*(?:<(?:p|div|span)(?:\s[^<>]*)?>(?:\s|&nbsp;)*)*\[deskbridge:[a-z2-7]{16}\]"
     r"(?:\s|<br\s*/?>|&nbsp;)*(?:</(?:p|div|span)>\s*)*$"
 )
+_ESCAPED = re.compile(
+    r"\s*(?:\\?\[|&(?:amp;)?(?:#0*91|#x0*5b|lbrack|lsqb);)deskbridge:[a-z2-7]{16}"
+    r"(?:\\?\]|&(?:amp;)?(?:#0*93|#x0*5d|rbrack|rsqb);)",
+    re.IGNORECASE,
+)
 _TAIL = 2000
 _WIDEST_NOTICE = 90
 
@@ -98,7 +103,7 @@ def unmark(body: Body) -> Body:
     start, tail = body.text[: max(0, at - 300)], body.text[max(0, at - 300) :]
     cut = _IN_HTML.sub("", tail)
     if cut == tail:  # escaped, or wrapped in what we do not know: the words go and the wrapping stays
-        cut = re.sub(r"\s*\\?\[deskbridge:[a-z2-7]{16}\\?\]", "", tail)
+        cut = _ESCAPED.sub("", tail)
     return Body((start + cut).rstrip(), body.format)
 
 

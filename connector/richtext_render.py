@@ -205,11 +205,12 @@ class _Page:
 
     @staticmethod
     def _line_start(line: str) -> str:
-        return (
-            _NUMBER_START.sub(r"\1\\\2", line, count=1)
-            if _NUMBER_START.match(line)
-            else ("\\" + line if _LINE_START.match(line) else line)
-        )
+        """The line with what would begin a list, a heading or a rule escaped, and its indent kept."""
+        if line.startswith("\xa0"):
+            return "&nbsp;" + line[1:]
+        if _NUMBER_START.match(line):
+            return _NUMBER_START.sub(r"\1\\\2", line, count=1)
+        return "\\" + line if _LINE_START.match(line) else line
 
     # -- blocks
 
