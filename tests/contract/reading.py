@@ -125,9 +125,10 @@ def test_an_idle_poll_costs_few_requests(rig: Rig) -> None:
     rig.settle()
     cursor = from_now(rig)
     rig.settle()
-    cursor = list(rig.adapter.poll(cursor))[-1].cursor
+    for page in rig.adapter.poll(cursor):
+        cursor = page.cursor
     before = rig.calls()
-    list(rig.adapter.poll(cursor))
+    assert polled(list(rig.adapter.poll(cursor))) == {} or rig.repeats
     assert 1 <= rig.calls() - before <= rig.idle_calls
 
 
@@ -266,7 +267,7 @@ def test_a_contact_is_found_by_its_phone(rig: Rig) -> None:
     number = f"+3247{int(rig.unique('').split('q')[0]):07d}"
     ann = rig.contact("Ann Phone", email=f"{rig.unique('ann')}@people.example", phone=number)
     rig.settle()
-    missing = f"{number[:-3]}999"
+    missing = f"{number[:4]}8{number[5:]}"
     found = rig.adapter.find(Kind.CONTACT, "phone", [number, missing])
     assert [record.ref for record in found[number]] == [ann]
     assert not found.get(missing)

@@ -31,8 +31,8 @@ class Rig:
     """One account of one vendor, set up for a test. What a vendor has no way to do skips the test, saying so."""
 
     adapter: Adapter
-    locking: bool = False
-    """True: an update of a record that has moved on must be answered STALE."""
+    locking: frozenset[Kind] = frozenset()
+    """The kinds for which an update of a record that has moved on must be answered STALE."""
     repeats: bool = False
     """True: a poll may yield again what changed shortly before its cursor."""
     same_email_twice: bool = True

@@ -35,7 +35,7 @@ class MemoryRig(Rig):
         self.values = {kind: VALUES[kind] for kind in capabilities.kinds}
         self.made: list[MemoryAdapter] = []
         self.adapter = self.again()
-        self.locking = quirks.locking
+        self.locking = frozenset(self.values) if quirks.locking else frozenset()
         self.repeats = quirks.cursor_is_time or quirks.shuffle is not None
 
     def again(self) -> MemoryAdapter:

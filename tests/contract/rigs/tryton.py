@@ -43,7 +43,7 @@ VALUES: dict[Kind, tuple[tuple[str, Value], tuple[str, Value]]] = {
 
 
 class TrytonRig(Rig):
-    locking = True
+    locking = frozenset({Kind.CONTACT, Kind.COMPANY, Kind.DEAL})
 
     def __init__(self, server: servers.Tryton, folder: Path) -> None:
         self.values = VALUES
