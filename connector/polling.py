@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from connector.adapter import Adapter, Page
+from connector.batch import Batch
 from connector.content import Watched, content_print
-from connector.gather import Batch
 from connector.journal import Journal
 from connector.model import Note, Ref
 from connector.plan import note_print

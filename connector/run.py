@@ -11,6 +11,7 @@ from itertools import islice
 
 from connector.adapter import Outcome, is_create
 from connector.apply import Applied, Applier, Settings
+from connector.batch import Batch
 from connector.errors import (
     BrakeTripped,
     DeskbridgeError,
@@ -20,7 +21,7 @@ from connector.errors import (
     TryLater,
     UsageError,
 )
-from connector.gather import Batch, Gathered, gather
+from connector.gather import Gathered, gather
 from connector.journal import Journal
 from connector.lock import only_run
 from connector.model import Kind, Ref, Side

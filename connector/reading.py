@@ -1,0 +1,86 @@
+"""Brings records into memory, in bulk and once, and follows merged ones to their survivors. Reads vendors only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from connector.adapter import Adapter
+from connector.model import Gone, Record, Ref, Role, Side
+from connector.plan import PENDING
+
+
+def is_pending(ref: Ref) -> bool:
+    """True for a record that this plan will make."""
+    return ref.id.startswith(PENDING)
+
+
+class Reader:
+    """The records of one batch and all that they lead to, as the vendors hold them now."""
+
+    def __init__(
+        self, adapters: Mapping[Side, Adapter], records: Mapping[Ref, Record], gone: Mapping[Ref, Gone]
+    ) -> None:
+        self.adapters = adapters
+        self.records = dict(records)
+        self.gone = dict(gone)
+        self.merges: dict[Ref, Ref] = {}
+        """Merged records, each with its survivor."""
+
+    def fetch(self, refs: Iterable[Ref]) -> None:
+        """Brings the refs into memory, each side in one call of its adapter."""
+        missing = {ref for ref in refs if ref not in self.records and ref not in self.gone}
+        for side in Side:
+            wanted = sorted(ref for ref in missing if ref.side is side and not is_pending(ref))
+            if not wanted:
+                continue
+            answers = self.adapters[side].fetch(wanted)
+            for answer in answers:
+                if isinstance(answer, Gone):
+                    self.gone[answer.ref] = answer
+                else:
+                    self.records[answer.ref] = answer
+
+    def follow(self, ref: Ref) -> Ref | None:
+        """The survivor of a record that is gone, in memory; `None` when it was deleted."""
+        seen = {ref}
+        at = ref
+        while (gone := self.gone.get(at)) is not None and gone.merged_into is not None:
+            at = gone.merged_into
+            if at in seen:
+                return None
+            seen.add(at)
+            self.fetch([at])
+        if at == ref or at in self.gone or at not in self.records:
+            return None
+        for old in seen - {at}:
+            self.merges[old] = at
+        return at
+
+    def requester(self, ticket: Record) -> Record | None:
+        """The desk contact who asked, if they can be read."""
+        return self._first(ticket.links.get(Role.REQUESTER, ()))
+
+    def organisation(self, ticket: Record) -> Record | None:
+        """The desk company of a ticket: its own, or else its requester's."""
+        requester = self.requester(ticket)
+        own = self._first(ticket.links.get(Role.COMPANY, ()))
+        return own or (self._first(requester.links.get(Role.COMPANY, ())) if requester else None)
+
+    def _first(self, refs: Sequence[Ref]) -> Record | None:
+        for ref in refs:
+            at = self.merges.get(ref, ref)
+            if at in self.records:
+                return self.records[at]
+        return None
+
+    def former(self, ref: Ref) -> list[Ref]:
+        """The names under which a survivor was known before its merge."""
+        return [old for old, new in self.merges.items() if new == ref]
+
+    def now(self, ref: Ref) -> Ref:
+        """The survivor's name of a record."""
+        return self.merges.get(ref, ref)
+
+    def dead(self) -> set[Ref]:
+        """The records that were deleted, and not merged."""
+        return {ref for ref in self.gone if ref not in self.merges}
