@@ -15,7 +15,6 @@ from connector.crms._tryton_records import (
     NOTE_FIELDS,
     PHONES,
     Account,
-    category_names,
     deal,
     identifiers,
     mechanisms,
@@ -63,19 +62,20 @@ class Writer:
         """Makes a party under a code of our key. A repetition meets its own code and gives the party of the first."""
         if write.kind not in (Kind.CONTACT, Kind.COMPANY):
             raise Rejected(f"Tryton: a {write.kind} is not created by Deskbridge, only contacts and companies")
-        writable = CONTACT_WRITABLE if write.kind is Kind.CONTACT else COMPANY_WRITABLE
         fields = dict(write.fields)
-        _only(fields, writable | {"first_name", "last_name"} | self._extra(PARTY), write.kind)
         first_last = [str(fields.pop(part)) for part in ("first_name", "last_name") if fields.get(part)]
         if not fields.get("name") and first_last:
             fields["name"] = " ".join(first_last)
-        values = self._party_values(None, {name: value for name, value in fields.items() if value is not None})
+        values = self._party_values(
+            write.kind, None, {name: value for name, value in fields.items() if value is not None}
+        )
         values["code"] = CODE + write.key
-        wanted = set(write.tags) - {self._account.company_category}
-        if write.kind is Kind.COMPANY:
-            wanted.add(self._account.company_category)
-        if wanted:
-            values["categories"] = [["add", sorted(self._categories(wanted).values())]]
+        mine = self._account.company_category
+        if mine in write.tags:
+            raise Rejected(f"the tag {mine!r} is Tryton's mark of a company", hint="take it out of the mapping")
+        categories = write.tags | {mine} if write.kind is Kind.COMPANY else write.tags
+        if categories:
+            values["categories"] = [["add", sorted(self._categories(categories).values())]]
         try:
             row = self._rest.create(PARTY, values, self._account.asked_of_party, retry=Retry.CREATE)
         except (Rejected, BadAnswer) as error:
@@ -111,7 +111,7 @@ class Writer:
         if now.locked:
             raise Rejected(f"{write.ref} is archived, and Tryton takes no changes to it", hint="make it active again")
         changed = {name: value for name, value in write.fields.items() if now.fields.get(name) != value}
-        values = self._deal_values(changed) if model == DEAL else self._party_values(row, changed)
+        values = self._deal_values(changed) if model == DEAL else self._party_values(write.ref.kind, row, changed)
         if categories := self._category_commands(write, row):
             values["categories"] = categories
         if not values:
@@ -126,9 +126,9 @@ class Writer:
             raise _explained(error) from None
         return _done(write.key, deal(row, self._account) if model == DEAL else party(row, self._account))
 
-    def _party_values(self, row: Row | None, fields: dict[str, Value]) -> Row:
-        writable = CONTACT_WRITABLE | COMPANY_WRITABLE if row is None else self._writable(row)
-        _only(fields, writable | self._extra(PARTY), Kind.CONTACT)
+    def _party_values(self, kind: Kind, row: Row | None, fields: dict[str, Value]) -> Row:
+        writable = COMPANY_WRITABLE if kind is Kind.COMPANY else CONTACT_WRITABLE
+        _only(fields, writable | self._extra(PARTY), kind)
         values: Row = {
             name.removeprefix("custom."): encode(fields[name]) for name in fields if name.startswith("custom.")
         }
@@ -159,9 +159,6 @@ class Writer:
             else:
                 values[DEAL_WRITABLE.get(name, name.removeprefix("custom."))] = encode(value)
         return values
-
-    def _writable(self, row: Row) -> frozenset[str]:
-        return COMPANY_WRITABLE if self._account.company_category in category_names(row) else CONTACT_WRITABLE
 
     def _extra(self, model: str) -> frozenset[str]:
         names = self._account.party_fields if model == PARTY else self._account.deal_fields

@@ -350,6 +350,8 @@ def test_categories_are_additive_both_ways(crm: TrytonAdapter, person: Person) -
     assert outcome.record is not None
     assert outcome.record.tags == {"ours", "theirs"}
     assert person.categories(id_) == {COMPANY, "ours", "theirs"}
+    new = Create(key=new_key(), kind=Kind.CONTACT, fields={"name": "Ann Marked"}, tags=frozenset({COMPANY}))
+    assert crm.write([new])[0].status is Status.REFUSED
     refused = change(crm, ref(Kind.CONTACT, person.party("Ann Tagged")), add_tags=frozenset({COMPANY}))
     assert refused.status is Status.REFUSED
 
