@@ -18,6 +18,7 @@ from connector.problems import members, nearest, place
 from connector.settings import Secret
 
 _FORMS = ("env", "file", "command", "keyring")
+_KEPT = "env:NAME, file:PATH, command:PROGRAM or keyring:SERVICE/USER"
 
 
 class Answers:
@@ -60,15 +61,13 @@ class Answers:
             self.missing.append(key)
             return "env", "MISSING"
         if found is None:
-            click.secho(
-                "  where it is kept: env:NAME, file:PATH, command:PROGRAM or keyring:SERVICE/USER", dim=True, err=True
-            )
+            click.secho(f"  where it is kept: {_KEPT}", dim=True, err=True)
             found = str(click.prompt(key, default=default, err=True))
         form, colon, where = found.partition(":")
         if form not in _FORMS or not colon or not where:
             raise UsageError(
                 f"{key}: a secret itself is never written down here",
-                hint=f"say where it is kept: {key}=env:NAME, file:PATH, command:PROGRAM or keyring:SERVICE/USER",
+                hint=f"say where it is kept: {key}=... with {_KEPT}",
             )
         if form == "file" and self.asking:
             self._make_file(key, self.folder / Path(where).expanduser())
@@ -76,16 +75,15 @@ class Answers:
 
     def finish(self) -> None:
         """Raises UsageError that names every key that was needed, and every one that nobody needs."""
-        unknown = sorted(set(self._given) - self._used)
-        if unknown:
-            raise UsageError(
-                f"--set {unknown[0]}: there is no such setting{nearest(unknown[0], self._used - set(self._given))}"
-            )
         if self.missing:
             raise UsageError(
                 f"nobody is there to ask, and these are needed: {', '.join(self.missing)}",
                 hint="give each with --set KEY=VALUE",
             )
+        unknown = sorted(set(self._given) - self._used)
+        if unknown:
+            near = nearest(unknown[0], self._used - set(self._given))
+            raise UsageError(f"--set {unknown[0]}: there is no such setting{near}")
 
     def _make_file(self, key: str, path: Path) -> None:
         if path.exists():
@@ -112,7 +110,7 @@ def ask_system(answers: Answers, side: Side, kind: str | None, name: str) -> str
 def _model(answers: Answers, model: type[BaseModel], at: str, name: str) -> Iterator[tuple[str, str]]:
     """The keys of a table with their TOML: all that are needed, and those given."""
     for key, info in model.model_fields.items():
-        if at in Side and key == "type":
+        if key == "type" and "." not in at:
             continue
         where = f"{at}.{key}"
         inner = list(members(info.annotation))

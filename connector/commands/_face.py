@@ -96,10 +96,12 @@ class Face:
 
     def bug(self, error: BaseException) -> None:
         """What nobody foresaw. Names the error's type and place, not its text, which may hold anything."""
+        where = ""
         at = error.__traceback__
-        while at is not None and at.tb_next is not None:
+        while at is not None:  # the innermost place of ours, not the library's that it called
+            module = str(at.tb_frame.f_globals.get("__name__", "?"))
+            where = f" at {module}:{at.tb_lineno}" if module.startswith("connector") else where
             at = at.tb_next
-        where = f" at {at.tb_frame.f_globals.get('__name__', '?')}:{at.tb_lineno}" if at else ""
         self.complain(f"stopped by a mistake in Deskbridge: {type(error).__name__}{where}")
         click.echo("  hint: the same again with --debug before the command, and report what it shows", err=True)
         if self.debug:

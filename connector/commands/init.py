@@ -53,10 +53,10 @@ def command(face: Face, output: Path, desk: str | None, crm: str | None, given: 
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("\n".join(tables))
         config = load(temporary)
-        if not no_check and not _works(face, config):
-            if not (answers.asking and click.confirm("Write the configuration all the same?")):
-                face.complain("nothing was written")
-                return 3
+        works = no_check or _works(face, config)
+        if not works and not (answers.asking and click.confirm("Write the configuration all the same?")):
+            face.complain("nothing was written")
+            return 3
         try:
             os.link(temporary, output)  # unlike a rename, this never replaces a file
         except FileExistsError:
