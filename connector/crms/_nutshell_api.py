@@ -48,6 +48,7 @@ class Api:
         self.http = http
         self._lock = threading.RLock()
         self._names: dict[str, dict[str, Json]] = {}
+        self._custom: dict[str, list[str]] = {}
 
     # --------------------------------------------------------------------------------------------------------- REST
 
@@ -143,6 +144,19 @@ class Api:
 
     # -------------------------------------------------------------------------------------------------------- names
 
+    def attributes(self, resource: str) -> list[Json]:
+        """The custom fields that records of this kind may have."""
+        listed = self.get(f"/{resource}/customfields/attributes")
+        rows = listed.get("customFields") if isinstance(listed, dict) else listed
+        return [row for row in rows or () if isinstance(row, dict) and custom_name(row)]
+
+    def custom_names(self, resource: str) -> list[str]:
+        """The names of those, asked for once."""
+        with self._lock:
+            if resource not in self._custom:
+                self._custom[resource] = [custom_name(row) for row in self.attributes(resource)]
+            return self._custom[resource]
+
     def names(self, resource: str) -> dict[str, Json]:
         """Tags, users, stages, stagesets or outcomes by id; asked for once."""
         with self._lock:
@@ -190,6 +204,11 @@ class Api:
             made = self.create("tags", {"tags": [{"name": name, "tagType": TAG_TYPES[resource]}]})
             self.names("tags")[str(made["id"])] = {**made, "name": made.get("name") or name, "tagType": resource}
             return str(made["id"])
+
+
+def custom_name(row: Json) -> str:
+    """How a custom field is shown to people. Its `id` is all that is described."""
+    return str(row.get("name") or row.get("title") or row.get("id") or "")
 
 
 def rows_of(answer: Any, key: str) -> list[Json]:

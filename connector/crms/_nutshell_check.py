@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from connector.adapter import FieldInfo, Finding
-from connector.crms._nutshell_api import KINDS, RESOURCES, Json, number
+from connector.crms._nutshell_api import KINDS, RESOURCES, custom_name, number
 from connector.crms._nutshell_patch import writable
-from connector.crms._nutshell_records import custom_name
 from connector.errors import DeskbridgeError, Forbidden, NotFound, Rejected, Unauthorized
 from connector.model import STANDARD_FIELDS, Kind
 
@@ -92,7 +91,7 @@ def _lists(adapter: NutshellAdapter) -> Iterator[Finding]:
 
 def _fields(adapter: NutshellAdapter) -> Iterator[Finding]:
     for resource, kind in KINDS.items():
-        names = [custom_name(row) for row in _attributes(adapter, resource)]
+        names = [custom_name(row) for row in adapter.api.attributes(resource)]
         read = kind.value in adapter.settings.custom_fields
         need = f"{kind.value!r} in custom_fields, if a mapping uses one" if names and not read else ""
         yield Finding(what=f"{len(names)} custom fields of {resource}", ok=True, warning=bool(need), need=need)
@@ -197,7 +196,7 @@ def describe(adapter: NutshellAdapter) -> list[FieldInfo]:
             can = writable(kind, name, stage=stage)
             found.append(FieldInfo(path=f"{kind}.{name}", type=_TYPES.get(name, "text"), writable=can, options=options))
         types = _vendor_types(adapter, resource)
-        for row in _attributes(adapter, resource):
+        for row in adapter.api.attributes(resource):
             name = custom_name(row)
             type_ = _VENDOR_TYPES.get(str(row.get("type") or types.get(name) or ""), "text")
             found.append(FieldInfo(path=f"{kind}.custom.{name}", type=type_, writable=True))
@@ -210,12 +209,6 @@ def _options(adapter: NutshellAdapter, name: str) -> tuple[str, ...]:
     resource = {"stage": "stages", "pipeline": "stagesets"}.get(name)
     rows = adapter.api.names(resource).values() if resource else ()
     return tuple(dict.fromkeys(str(row["name"]) for row in rows if row.get("name")))
-
-
-def _attributes(adapter: NutshellAdapter, resource: str) -> list[Json]:
-    listed = adapter.api.get(f"/{resource}/customfields/attributes")
-    rows = listed.get("customFields") if isinstance(listed, dict) else listed
-    return [row for row in rows or () if isinstance(row, dict) and custom_name(row)]
 
 
 def _vendor_types(adapter: NutshellAdapter, resource: str) -> dict[str, str]:

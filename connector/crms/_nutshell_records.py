@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from connector.crms._nutshell_api import RESOURCES, Api, Json, ident, ref
+from connector.crms._nutshell_api import RESOURCES, Api, Json, custom_name, ident, ref
 from connector.errors import BadAnswer
 from connector.model import (
     Author,
@@ -153,11 +153,13 @@ class Reader:
         """The record's own where it carries them; else asked for, one call a record, for the kinds configured."""
         held = row.get("customFields")
         if isinstance(held, dict):
-            return {str(name): _text(value) for name, value in held.items()}
-        if kind not in self.custom:
+            values = {str(name): _text(value) for name, value in held.items()}
+        elif kind in self.custom:
+            values = custom_values(self.api.get(f"/{RESOURCES[kind]}/{row['id']}/customfields"))
+        else:
             return {}
-        listed = self.api.get(f"/{RESOURCES[kind]}/{row['id']}/customfields")
-        return custom_values(listed)
+        # A blank one may be left out, and a blank is not the same as not knowing.
+        return {**dict.fromkeys(self.api.custom_names(RESOURCES[kind])), **values}
 
     def _owner(self, user: Any) -> Value:
         return self.api.name("users", user) if user and str(user).endswith("-users") else None
@@ -269,16 +271,12 @@ def money(value: Any) -> Decimal | None:
     return amount if amount.is_finite() else None
 
 
-def custom_values(listed: Any) -> dict[str, Value]:
+def custom_values(listed: Any) -> dict[str, str | None]:
     """Name -> value of a record's list of custom fields, whose members are described by `id` and `value` alone."""
     rows = listed.get("customFields") if isinstance(listed, dict) else listed
     if not isinstance(rows, list):
         raise BadAnswer("Nutshell's answer holds no list of custom fields")
     return {custom_name(row): _text(row.get("value")) for row in rows if isinstance(row, dict) and custom_name(row)}
-
-
-def custom_name(row: Json) -> str:
-    return str(row.get("name") or row.get("title") or row.get("id") or "")
 
 
 def _plain(value: Value) -> Any:
