@@ -263,6 +263,15 @@ def test_a_contact_that_exists_already_is_answered_and_not_made_again(web, desk)
     assert len(sent(web, "POST", "/REST/2.0/user")) == 1
 
 
+def test_a_refused_contact_is_never_taken_for_somebody_else(web, desk):
+    web.post(f"{API}/user", status=400, json={"message": "Permission Denied"})
+    others = [{"id": "8", "EmailAddress": "xvera@acme.example", "CustomFields": ""}, {"id": "9", "CustomFields": ""}]
+    web.post(f"{API}/users", json=listed(others))
+    write = Create(key=KEY, kind=Kind.CONTACT, fields={"email": "vera@acme.example"})
+    assert carried_out(desk, write).status is Status.REFUSED
+    assert desk.look_up([write]) == {KEY: None}
+
+
 def test_a_contact_that_rt_refuses_for_another_reason_is_refused(web, desk):
     web.post(f"{API}/user", status=400, json={"message": "Permission Denied"})
     web.post(f"{API}/users", json=listed([]))
