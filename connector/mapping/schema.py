@@ -256,3 +256,10 @@ def json_schema() -> dict[str, Any]:
         if kept:
             table["required"] = kept
     return schema
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
