@@ -243,7 +243,7 @@ class Writer:
         if richtext.find_key(body) != write.key:
             body = richtext.mark(body, write.key)
         values: Row = {"resource": resource(parent), "message": body.text}
-        pass
+        self._refuse_merged(parent)
         try:
             row = self._rest.create(NOTE, values, NOTE_FIELDS, retry=Retry.CREATE)
         except Rejected as error:
