@@ -16,9 +16,9 @@ _SHORTEST = 4  # replacing shorter texts would ruin every line and hide nothing
 
 _AUTHORIZATION = re.compile(r"""(?i)(['"]?(?:proxy-)?authorization['"]?\s*[:=]\s*)(['"]?)[^\r\n'",;}]+""")
 _SCHEME = re.compile(r"(?i)\b(basic|bearer)\s+[a-z0-9+/=._~-]{8,}")
-_QUERY = re.compile(
-    r"(?i)([?&;](?:[\w.-]*(?:token|secret|password|passwd|signature|apikey|api_key|api-key|assertion)[\w.-]*"
-    r"|key|code|state|sig|auth|pass|pwd|code_verifier)=)[^&\s'\"<>#]+"
+_QUERY = re.compile(r"([?&;])([\w.-]{1,80})=((?:[^&;\s'\"<>#]|;(?![\w.-]{1,80}=))+)")
+_TOKEN_LIKE = re.compile(
+    r"(?i)token|secret|passw|signature|api[_-]?key|assertion|verifier|^(?:key|code|state|sig|auth|pass|pwd)$"
 )
 
 _lock = threading.Lock()
@@ -42,7 +42,12 @@ def redact(text: str) -> str:
         text = text.replace(secret, MASK)
     text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
     text = _SCHEME.sub(rf"\1 {MASK}", text)
-    return _QUERY.sub(rf"\1{MASK}", text)
+    return _QUERY.sub(_without_value, text)
+
+
+def _without_value(found: re.Match[str]) -> str:
+    mark, name, value = found.groups()
+    return f"{mark}{name}={MASK if _TOKEN_LIKE.search(name) else value}"
 
 
 class RedactingFilter(logging.Filter):

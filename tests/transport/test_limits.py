@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.limits import stated_wait
 
@@ -56,3 +58,18 @@ EPOCH = int(NOW.timestamp())
 )
 def test_the_stated_wait_is_understood_or_none(headers: dict[str, str], wait: float | None) -> None:
     assert stated_wait(headers, NOW) == (None if wait is None else pytest.approx(wait))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["Retry-After", "Date", "X-RateLimit-Reset", "RateLimit", "a-ratelimit-b"]),
+        st.one_of(
+            st.text(max_size=60),
+            st.from_regex(r"[A-Z][a-z]{2}, \d{1,3} [A-Z][a-z]{2} \d{1,5} \d{1,3}:\d{2}:\d{2} [A-Z+-]\d{0,5}"),
+            st.from_regex(r"total=\d{1,20}; remaining=0; resets=\d{1,20}"),
+        ),
+    )
+)
+def test_no_header_however_odd_breaks_the_reading(headers: dict[str, str]) -> None:
+    wait = stated_wait(headers, NOW)
+    assert wait is None or 0 <= wait < float("inf")
