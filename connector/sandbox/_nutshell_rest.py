@@ -120,7 +120,7 @@ class Rest:
         return self.envelope("tags", rows)
 
     def plain(self, kind: str) -> Response:
-        return self.envelope(kind, self.store.table(kind).values(), bare=True)
+        return self.envelope(kind, self.store.table(kind).values(), bare=kind != "users")
 
     def activities(self) -> Response:
         rows = self.store.alive("activities")
