@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from connector import adapter
 from connector.config import SECTIONS, TABLES, Pair
 from connector.model import Side
+from connector.problems import members
 
 
 def schema(*, plugins: bool = True) -> dict[str, Any]:
@@ -68,6 +69,8 @@ class Setting:
     default: str
     """As TOML writes it; '' when there is none."""
     about: str
+    when: str = ""
+    """For which kind of table it is, where there are several: `type = "basic"`."""
 
 
 def settings(*, plugins: bool = True) -> list[Setting]:
@@ -89,9 +92,7 @@ def _settings(side: Side, *, plugins: bool) -> dict[str, type[BaseModel]]:
     }
 
 
-def _walk(model: type[BaseModel], at: str, kind: str) -> Iterator[Setting]:
-    from connector.problems import members
-
+def _walk(model: type[BaseModel], at: str, kind: str, when: str = "") -> Iterator[Setting]:
     for name, info in model.model_fields.items():
         key = f"{at}.{info.alias or name}"
         inner = list(members(info.annotation))
@@ -102,9 +103,18 @@ def _walk(model: type[BaseModel], at: str, kind: str) -> Iterator[Setting]:
                 needed=info.is_required(),
                 default="" if info.is_required() else _toml(info.get_default(call_default_factory=False)),
                 about=info.description or "",
+                when=when,
             )
         for one in inner:
-            yield from _walk(one, key, kind)
+            values = _literal(one)
+            only = f'type = "{values[0]}"' if len(inner) > 1 and values else when
+            yield from _walk(one, key, kind, only)
+
+
+def _literal(model: type[BaseModel]) -> tuple[str, ...]:
+    """What the `type` of a table of this kind may be."""
+    info = model.model_fields.get("type")
+    return tuple(str(value) for value in get_args(info.annotation)) if info else ()
 
 
 def _toml(value: object) -> str:
@@ -117,7 +127,9 @@ def _toml(value: object) -> str:
             return f"{value:_}" if isinstance(value, int) and value >= 10_000 else str(value)
         case Mapping():
             return "{}" if not value else "{...}"
-        case list() | tuple() | frozenset():
+        case list() | tuple():
             return "[" + ", ".join(_toml(one) for one in value) + "]"
+        case frozenset():
+            return "[" + ", ".join(sorted(_toml(one) for one in value)) + "]"
         case _:
             return f'"{value}"'

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "why": "Explain what happened to one record.",
     "mapping": "Test and show field mappings.",
     "config": "Check, explain and describe the configuration.",
+    "demo": "Show on this machine what a sync does, and check it.",
     "sandbox": "Run a help desk and a CRM on this machine, to try things on.",
 }
 """Each command and what it does, so that `--help` imports none of them. A test holds it against their own help."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -40,15 +41,11 @@ def explain(face: Face, place: str) -> None:
     for one in found:
         note = "needed" if one.needed else f"default: {one.default}" if one.default else "optional"
         kind = f" [{one.vendor}]" if one.vendor else ""
+        kind += f" with {one.when}" if one.when else ""
         face.say(click.style(one.place, bold=True) + f"{kind} ({note})")
         if one.about:
             face.say(f"    {one.about}")
-    face.data(
-        [
-            {"place": one.place, "vendor": one.vendor, "needed": one.needed, "default": one.default, "about": one.about}
-            for one in found
-        ]
-    )
+    face.data([asdict(one) for one in found])
 
 
 @command.command(epilog="Example: deskbridge config schema > config.schema.json")
