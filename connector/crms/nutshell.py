@@ -2,7 +2,7 @@
 
 What is public about Nutshell leaves some behaviour open; where it decides what is lost, `check` probes it and the
 settings below say it. Two limits to know: REST shows no revision, so a record's version is made from its content; and
-a patch has no lock, so a record is compared with the plan's reading just before it (see docs/crms/nutshell.md).
+a patch has no lock, so a record is compared with the plan's reading just before it.
 """
 
 from __future__ import annotations
