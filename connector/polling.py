@@ -53,7 +53,6 @@ class Poller:
             batch.gone[gone.ref] = gone
             batch.records.pop(gone.ref, None)
             dirty.add(gone.ref)
-        dirty -= set(self.journal.tombstones(dirty))
         dirty = {ref for ref in dirty if wanted(ref)}
         if self.record:
             self.journal.page(self.stream, cursor_stream, page.cursor, dirty)

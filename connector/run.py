@@ -272,7 +272,19 @@ class _Run:
             batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
             horizon=horizon or self._horizon(), region=self.pair.region, to_desk=not self.backfilling,
         )  # fmt: skip
+        self._vanished(gathered, batch)
         return gathered, plan(gathered.snapshot, self._context())
+
+    def _vanished(self, gathered: Gathered, batch: Batch) -> None:
+        """Raises BrakeTripped when most linked records cannot be found any more: that is a lost right, not a clean-up."""
+        lost = [ref for ref in gathered.buried if ref not in batch.gone]
+        linked = {end for link in self.journal.links(lost) for end in (link.desk, link.crm)} & set(lost)
+        linked -= set(self.journal.tombstones(linked))
+        if len(linked) > self.pair.brakes.floor and len(linked) > len(gathered.records) * self.pair.brakes.max_share:
+            raise BrakeTripped(
+                f"{len(linked)} linked records cannot be found any more (such as {min(linked)}); nothing was written",
+                hint="deskbridge check  # the credentials may have lost a right; if they were deleted, raise [brakes] floor",
+            )
 
     def _bisect(self, batch: Batch, horizon: datetime | None) -> None:
         """Finds the records that fail, each by itself, and takes them out of the batch."""
@@ -342,6 +354,7 @@ class _Run:
                 self.journal.merge(old, new, now)
             for ref in gathered.buried:
                 self.journal.bury(ref, now)
+            self.journal.unbury(self.journal.tombstones(gathered.records))
             for link in gathered.unlinks:
                 self.journal.unlink(link)
             for ref, prints in gathered.waits.items():

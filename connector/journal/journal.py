@@ -227,6 +227,12 @@ class Journal:
         self.store.run("DELETE FROM dirty WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
         self.store.run("DELETE FROM waiting WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
 
+    def unbury(self, refs: Iterable[Ref]) -> None:
+        """Takes tombstones away: the vendor shows these records again (undeleted, or rights restored)."""
+        self.store.many(
+            "DELETE FROM tombstone WHERE pair = ? AND ref = ?", [(self.pair, str(ref)) for ref in sorted(set(refs))]
+        )
+
     def tombstones(self, refs: Iterable[Ref]) -> dict[Ref, Ref | None]:
         """The buried among the refs, each with its survivor if it was merged."""
         rows = self._in("SELECT ref, merged_into FROM tombstone WHERE pair = ? AND ref IN", refs)

@@ -1,0 +1,261 @@
+"""The promises, checked against the worlds' whole history: not "both sides are equal", which would hide a lost update."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from connector.mapping.rules import Policy
+from connector.model import Kind, Note, Record, Ref, Role, Side, Visibility
+from connector.sandbox.memory_terms import US, Change, Entry
+from connector.sandbox.memory_world import World
+from connector.state import Link, ReviewKind
+from tests.core.house import House
+from tests.simulation.people import CANARY
+
+TOKEN = re.compile(r"\b((?:int|pub|crm)\d{5})v(\d+)\b")
+
+
+_DERIVED = frozenset({"updated", "phones", "emails"})
+"""What a vendor changes by itself when something else is written."""
+
+
+class Broken(AssertionError):
+    """A promise does not hold."""
+
+
+def require(holds: bool, promise: int, what: str) -> None:
+    if not holds:
+        raise Broken(f"promise {promise}: {what}")
+
+
+class Promises:
+    """Checks after every step; keeps its place in each history, so that a step costs what it added."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.at: dict[Side, int] = {Side.DESK: 0, Side.CRM: 0}
+        self.keys: Counter[tuple[Side, str]] = Counter()
+        self.effects: Counter[tuple[str, str]] = Counter()
+        self.persons: dict[object, tuple[Ref, str, int]] = {}
+        """A value that a person wrote: where, and at which step."""
+        self.held: dict[tuple[Ref, str], dict[object, int]] = {}
+        """Every value that a field ever had, and the step at which it first had it."""
+        self.author: dict[tuple[Ref, str], str] = {}
+        self.step = 0
+        self.overwritten = 0
+        """Edits lost between our read and our unconditional write: the one open limit, counted."""
+        self.reports: list[str] = []
+
+    def check(self, *, run_began: int | None = None) -> None:
+        """Looks at all that happened since the last check."""
+        self.step += 1
+        for world in (self.house.desk, self.house.crm):
+            for change in world.history[self.at[world.side] :]:
+                self._one_effect(world, change)
+                self._right_visibility(world, change)
+                self._no_lost_update(world, change)
+                self._nothing_deleted(change)
+            self.at[world.side] = len(world.history)
+        mails = [mail for mail in self.house.desk.mails if mail.actor == US]
+        require(not mails, 13, f"the help desk mailed a customer because of us: {mails[:1]}")
+        for text in self.reports:
+            require(CANARY not in text, 5, "customer text in an error or a report")
+
+    # -- 1. no duplicate
+
+    def _one_effect(self, world: World, change: Change) -> None:
+        if change.actor != US or change.action not in ("create", "note", "entry"):
+            return
+        if change.key is not None:
+            self.keys[(world.side, change.key)] += 1
+            require(self.keys[(world.side, change.key)] == 1, 1, f"{change.action} {change.ref} was made twice")
+        if isinstance(change.after, Note):
+            for token, revision in TOKEN.findall(change.after.body.text):
+                place = _place(change.after.parent)
+                self.effects[(f"{token}v{revision}", place)] += 1
+                require(
+                    self.effects[(f"{token}v{revision}", place)] == 1, 1, f"note {token} came twice to {change.after.parent}"
+                )
+        if isinstance(change.after, Entry):
+            number = change.after.title.split()[0]
+            self.effects[("entry", number)] += 1
+            require(self.effects[("entry", number)] == 1, 1, f"ticket {number} has two entries")
+
+    # -- 5. private stays private; 13. quiet
+
+    def _right_visibility(self, world: World, change: Change) -> None:
+        note = change.after
+        if isinstance(note, Note) and change.actor == US:
+            require(note.visibility is Visibility.INTERNAL, 5, f"{note.ref} of ours is {note.visibility}")
+            require("pub" not in {t[:3] for t, _ in TOKEN.findall(note.body.text)}, 5, "a public reply travelled")
+
+    # -- 2. no lost update
+
+    def _no_lost_update(self, world: World, change: Change) -> None:
+        record, before = change.after, change.before
+        if not isinstance(record, Record):
+            return
+        old = before.fields if isinstance(before, Record) else {}
+        for field, value in record.fields.items():
+            place = (record.ref, field)
+            previous = old.get(field)
+            if isinstance(before, Record) and previous == value:
+                continue
+            if change.actor == US and change.action == "edit":
+                self._justified(world, change, place, previous, value)
+            if value is not None:
+                self.held.setdefault(place, {}).setdefault(value, change.seq)
+                if change.actor != US:
+                    self.persons.setdefault(value, (record.ref, field, change.seq))
+            self.author[place] = change.actor
+
+    def _justified(self, world: World, change: Change, place: tuple[Ref, str], previous: object, value: object) -> None:
+        """We replaced a person's value: only a person's later word, or the mapping's policy, may do that."""
+        ref, field = place
+        rule = next(
+            (r for r in self.house.pair.rules.fields if (r.desk if ref.side is Side.DESK else r.crm).field == field
+             and (r.desk if ref.side is Side.DESK else r.crm).kind is ref.kind), None
+        )  # fmt: skip
+        if rule is None:
+            require(field in _DERIVED, 2, f"{place} is not shared, and we wrote it")
+            return
+        if value is not None:
+            require(value in self.persons, 2, f"{place}: we wrote a value that no person wrote")
+        if previous is None or self.author.get(place) == US or rule.policy is not Policy.REVIEW:
+            return
+        if self._decided(ref, rule.name):
+            return
+        if value is None:
+            return
+        origin, source_field, _ = self.persons[value]
+        there = self.held.get((origin, source_field), {})
+        if previous in there and there[previous] < there.get(value, 0):
+            return
+        if not world.quirks.locking:
+            self.overwritten += 1
+            return
+        # The person's value reached the other side by way of another record (a merge, a second ticket of the deal).
+        seen = [seq for (other, name), values in self.held.items() if other.side is origin.side and name == source_field
+                for v, seq in values.items() if v == previous]  # fmt: skip
+        require(bool(seen), 2, f"{place}: a person's value was replaced that the other side never knew")
+
+    def _decided(self, ref: Ref, rule: str) -> bool:
+        journal = self.house.journal()
+        try:
+            return any(
+                review.kind is ReviewKind.CONFLICT and review.detail.get("rule") == rule and review.state in ("decided", "done")
+                and str(ref) in (review.detail.get("desk"), review.detail.get("crm"))
+                for review in journal.reviews(state=None)
+            )  # fmt: skip
+        finally:
+            journal.close()
+
+    # -- 7. absence proves nothing
+
+    def _nothing_deleted(self, change: Change) -> None:
+        removed = change.actor == US and change.action in ("delete", "note.delete", "entry.delete", "merge")
+        require(not removed, 7, f"we removed {change.ref}")
+
+    # -- at the end
+
+    def settled(self) -> None:
+        """With people and faults at rest: everything that should have travelled did, to the right person, once."""
+        self._no_leak()
+        journal = self.house.journal()
+        try:
+            links = journal.links()
+            asked = {review.subject for review in journal.reviews()}
+            about = " ".join(f"{r.subject} {sorted(r.detail.values())}" for r in journal.reviews(state=None))
+            tombs = journal.tombstones(ref for link in links for ref in (link.desk, link.crm))
+        finally:
+            journal.close()
+        self._fields_agree(links, asked)
+        self._notes_arrived(links, about)
+        self._linked(links, about, set(tombs))
+
+    def _no_leak(self) -> None:
+        folder = self.house.path.parent
+        for file in folder.iterdir():
+            if file.is_file():
+                require(CANARY.encode() not in file.read_bytes(), 5, f"customer text in {file.name}")
+
+    def _fields_agree(self, links: list[Link], asked: set[str]) -> None:
+        for link in links:
+            desk, crm = self.house.desk.records.get(link.desk), self.house.crm.records.get(link.crm)
+            if desk is None or crm is None or desk.locked or not (desk.open or desk.ref.kind is not Kind.TICKET):
+                continue
+            for rule in self.house.pair.rules.fields_of(desk.ref.kind, crm.ref.kind):
+                if not (rule.direction.reaches_crm and rule.direction.reaches_desk):
+                    continue
+                subject = f"{link.desk}|{link.crm}|{rule.name}"
+                equal = desk.fields.get(rule.desk.field) == crm.fields.get(rule.crm.field)
+                require(equal or subject in asked, 2, f"{subject} differs, and nobody was asked")
+
+    def _people_notes(self, world: World) -> Iterator[tuple[Note, str]]:
+        for note in world.notes.values():
+            if note.author.name != US:
+                found = TOKEN.findall(note.body.text)
+                if found:
+                    yield note, f"{found[0][0]}v{found[0][1]}"
+
+    def _notes_arrived(self, links: list[Link], about: str) -> None:
+        """Every internal note stands on every contact and deal of its ticket; every CRM note on some ticket, if one is open."""
+        for note, token in self._people_notes(self.house.desk):
+            if note.visibility is Visibility.PUBLIC or note.created < self._began():
+                continue
+            for link in links:
+                if link.desk == note.parent and link.role in (Role.REQUESTER, Role.DEAL) and link.crm in self.house.crm.records:
+                    self._arrived(self.house.crm, link.crm, token, about)
+        for note, token in self._people_notes(self.house.crm):
+            open_tickets = [
+                link.desk for link in links
+                if link.crm == note.parent and (t := self.house.desk.records.get(link.desk)) and t.open and not t.locked
+                and link.desk.kind is Kind.TICKET
+            ]  # fmt: skip
+            if open_tickets and note.created >= self._began():
+                on = [n for n in self.house.desk.notes.values() if token.split("v")[0] in n.body.text]
+                gone = token.split("v")[0] in " ".join(t for t, place in self.effects if place == "ticket")
+                require(bool(on) or gone, 6, f"{token} of {note.parent} never reached {open_tickets[0]}")
+
+    def _arrived(self, world: World, parent: Ref, token: str, about: str) -> None:
+        here = [note for note in world.notes.values() if note.parent == parent and token in note.body.text]
+        delivered = self.effects[(token, _place(parent))] > 0
+        edited = any(token in note.body.text for note in world.notes.values())
+        require(bool(here) or delivered or edited, 6, f"{token} never reached {parent}")
+
+    def _began(self) -> datetime:
+        journal = self.house.journal()
+        try:
+            return datetime.fromisoformat(journal.pair_meta("started") or "")
+        finally:
+            journal.close()
+
+    def _linked(self, links: list[Link], about: str, tombs: set[Ref]) -> None:
+        """A requester whom exactly one contact matches is linked, and to nobody else's contact."""
+        linked = {link.desk: link for link in links if link.role is Role.CONTACT}
+        contacts: dict[object, list[Ref]] = {}
+        for ref, record in self.house.crm.records.items():
+            if ref.kind is Kind.CONTACT:
+                for address in {record.fields.get("email"), *(record.fields.get("emails") or ())} - {None}:
+                    contacts.setdefault(address, []).append(ref)
+        for ticket in self.house.desk.records.values():
+            if ticket.ref.kind is not Kind.TICKET:
+                continue
+            for requester in ticket.links.get(Role.REQUESTER, ()):
+                person = self.house.desk.records.get(requester)
+                matches = contacts.get(person.fields.get("email"), []) if person else []
+                touched = any(c.ref == ticket.ref and c.actor != US for c in self.house.desk.history[-1:])
+                if len(matches) == 1 and requester not in linked and str(requester) not in about and not touched:
+                    require(self._never_worked(ticket), 6, f"{requester} matches {matches[0]} and is not linked")
+
+    def _never_worked(self, ticket: Record) -> bool:
+        """The ticket was last changed before the first sync began, so it is the backfill's."""
+        return ticket.modified is not None and ticket.modified < self._began()
+
+
+def _place(parent: Ref) -> str:
+    """Where one source note may have one effect: a contact (merges included), a deal, a ticket."""
+    return f"deal:{parent.id}" if parent.kind is Kind.DEAL else str(parent.kind)
