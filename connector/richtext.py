@@ -15,10 +15,14 @@ from __future__ import annotations
 
 import html
 import re
+from typing import TYPE_CHECKING
 
 from connector.model import Body, Format
 from connector.richtext_clean import clean_html, clean_text, safe_link
 from connector.richtext_render import escape_markdown, render, tokens
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 __all__ = ["MARK_ROOM", "convert", "escape_markdown", "find_key", "mark", "plain", "safe_link", "truncate", "unmark"]
 
@@ -35,6 +39,10 @@ _ESCAPED = re.compile(
     r"(?:\\?\]|&(?:amp;)?(?:#0*93|#x0*5d|rbrack|rsqb);)",
     re.IGNORECASE,
 )
+_TOO_DEEP = re.compile(
+    r"(?m)^((?:[ ]{0,3}(?:>|[-+*](?=[ ])|\d{1,9}[.)](?=[ ]))){20})(?:[ ]{0,3}(?:>|[-+*](?=[ ])|\d{1,9}[.)](?=[ ])))+"
+)
+"""More than 20 quotation or list marks before a line: the parser would drop the words behind them."""
 _TAIL = 2000
 _WIDEST_NOTICE = 90
 
@@ -149,10 +157,15 @@ def _from_text(text: str) -> str:
 
 
 def _from_markdown(text: str) -> str:
+    return str(_parser().render(_TOO_DEEP.sub(r"\1", text)))
+
+
+def _parser() -> MarkdownIt:
+    """Reads CommonMark with tables and `~~`, takes no HTML, and keeps line ends as people typed them."""
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
-    return str(parser.render(text))
+    options = {"html": False, "breaks": True, "maxNesting": 100}
+    return MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
 
 
 def _cut(text: str, limit: int) -> str:
@@ -233,13 +246,10 @@ def _fitting(text: str, room: int) -> int:
 
 def _shorten_markdown(body: Body, room: int) -> Body:
     """Whole blocks as long as they fit, then the beginning of the next one as escaped text."""
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
     lines = clean_text(body.text).split("\n")
     ends = [
         block.map[1]
-        for block in parser.parse("\n".join(lines))
+        for block in _parser().parse("\n".join(lines))
         if block.map and block.level == 0 and block.nesting >= 0
     ]
     used = kept_lines = at = 0

@@ -256,10 +256,16 @@ def test_nesting_without_end_is_bounded_and_keeps_the_words(unit: str) -> None:
         assert "word" in convert(Body(unit * 5000 + "word", HTML), to).text
 
 
-@pytest.mark.parametrize("unit", ["> ", "- ", "*a ", "[", "![", "`", "**a", "1. "])
-def test_markdown_that_nests_without_end_is_bounded(unit: str) -> None:
+@pytest.mark.parametrize("unit", ["> ", ">", "- ", "1. ", "> - ", "*a ", "[", "![", "`a", "**a"])
+def test_markdown_that_nests_without_end_is_bounded_and_keeps_the_words(unit: str) -> None:
     for to in Format:
-        convert(Body(unit * 5000 + "word", MARKDOWN), to)
+        assert "word" in convert(Body("before\n\n" + unit * 5000 + "word", MARKDOWN), to).text
+
+
+def test_a_long_chain_of_quotations_keeps_its_words() -> None:
+    chain = "\n".join(">" * level + f" said {level}\n" for level in range(1, 60))
+    for to in Format:
+        assert convert(Body(chain, MARKDOWN), to).text.count("said") == 59
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,9 @@ def test_a_mapping_explains_each_rule_in_one_sentence(mapping: Mapping) -> None:
         "The help desk's tag 'a' is 'b' in the CRM.",
         "The help desk's tags have 'hd:' before their names in the CRM.",
         "The CRM's tags without that prefix stay where they are, for they could not find their way back.",
-        "The help desk's ticket.priority and the CRM's deal.custom.P are kept the same, on the way to the CRM through strip and "
-        "then lower, with the words (help desk's first) 'high' is 'A', and any other word goes to review; when both have changed "
-        "differently, the help desk's value wins.",
+        "The help desk's ticket.priority and the CRM's deal.custom.P are kept the same, on the way to the CRM through strip "
+        "and then lower, with the words (help desk's first) 'high' is 'A', and any other word goes to review; when both "
+        "have changed differently, the help desk's value wins.",
     ]
 
 
@@ -147,8 +147,8 @@ def test_a_mapping_is_held_against_both_accounts(mapping: Mapping) -> None:
         "write it; let the rule go the other way alone",
         "ticket.custom.Teir ~ deal.name: there is no field ticket.custom.Teir at this help desk; did you mean "
         "'ticket.custom.Tier'?",
-        "ticket.custom.Locked ~ deal.custom.X: ticket.custom.Locked cannot be written at this help desk; let the rule go the "
-        "other way alone",
+        "ticket.custom.Locked ~ deal.custom.X: ticket.custom.Locked cannot be written at this help desk; let the rule go "
+        "the other way alone",
         "ticket.status ~ deal.status: deal.status cannot be written in this CRM; let the rule go the other way alone",
         "warning: ticket.custom.Teir ~ deal.name: deal.name is not known in this CRM, so the rule does nothing",
         "warning: tags.on: a deal carries no tags in this CRM, so none are shared with it",
