@@ -71,6 +71,7 @@ type = "nutshell"
 url = "{crm_url}"
 auth = {{ type = "basic", user = "{_USER}", secret = "{_KEY}" }}
 calls_per_minute = 60000
+custom_fields = ["deal"]
 
 [pairs.main]
 desk = "support"
