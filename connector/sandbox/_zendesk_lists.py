@@ -19,7 +19,7 @@ def export_by_cursor(world: World, kind: str, args: Mapping[str, str], *, withho
     if args.get("cursor"):
         after = _read_cursor(args["cursor"])
     else:
-        after = (_start(world, args) - 1, 1 << 62)
+        after = (_start(world, args, withhold) - 1, 1 << 62)
     size = min(per_page, int(args.get("per_page", per_page)))
     last = world.now - withhold
     found = sorted(
@@ -43,7 +43,7 @@ def export_by_cursor(world: World, kind: str, args: Mapping[str, str], *, withho
 
 def export_by_time(world: World, what: str, args: Mapping[str, str], *, withhold: int, per_page: int) -> Json:
     """One page of incremental/organizations or ticket_events. `end_time` repeats its own second in the next page."""
-    start, last = _start(world, args), world.now - withhold
+    start, last = _start(world, args, withhold), world.now - withhold
     size = min(per_page, int(args.get("per_page", per_page)))
     rows: list[tuple[int, Json]]
     if what == "ticket_events":
@@ -84,13 +84,13 @@ def _event(audit: Json, at: int, include: str) -> Json:
     }  # fmt: skip
 
 
-def _start(world: World, args: Mapping[str, str]) -> int:
+def _start(world: World, args: Mapping[str, str], withhold: int) -> int:
     try:
         start = int(args["start_time"])
     except (KeyError, ValueError):
         raise Refused(400, "InvalidValue", "start_time must be an integer") from None
-    if start > world.now - 60:
-        raise Refused(422, "InvalidValue", "Too recent start_time. Use a start_time older than 60 seconds")
+    if start > world.now - withhold:
+        raise Refused(422, "InvalidValue", f"Too recent start_time. Use a start_time older than {withhold} seconds")
     return start
 
 

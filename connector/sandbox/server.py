@@ -87,6 +87,10 @@ class _Quiet(WSGIRequestHandler):
         with suppress(OSError):
             super().finish()
 
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Leaves the Date header to the app: a sandbox has a clock of its own."""
+        self.send_response_only(code, message)
+
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name is werkzeug's
         if type == "error":
             super().log(type, message, *args)
