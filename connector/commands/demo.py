@@ -12,10 +12,10 @@ from connector.commands._options import json_option
 
 if TYPE_CHECKING:
     from connector.adapter import Outcome
+    from connector.commands._story import Story
     from connector.config import Config
     from connector.plan import Operation
     from connector.run import Report
-    from connector.sandbox.story import Story
 
 _DAYS = 7
 _SHOWN = 5
@@ -34,8 +34,8 @@ def command(face: Face, seed: int) -> int:
     import tempfile
 
     from connector.commands._stop import stopping
+    from connector.commands._story import Story
     from connector.sandbox.pair import sandbox_pair
-    from connector.sandbox.story import Story
 
     with (
         stopping(face, at_once=True),

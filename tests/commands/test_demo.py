@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from connector.commands import program
 from connector.commands._face import Face
-from connector.sandbox.story import Story
+from connector.commands._story import Story
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from connector.commands import main; main()"
