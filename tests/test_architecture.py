@@ -51,10 +51,14 @@ ROOMS: dict[str, str] = {
     "connector.journal": "journal",
     "connector.apply": "apply",
     "connector.report": "report",
-    "connector.gather": "run",
+    "connector.batch": "gather",
+    "connector.gather": "gather",
+    "connector.linking": "gather",
+    "connector.note_routes": "gather",
+    "connector.reading": "gather",
+    "connector.polling": "gather",
     "connector.connect": "run",
     "connector.pair": "run",
-    "connector.polling": "run",
     "connector.lock": "journal",
     "connector.history": "run",
     "connector.reviews": "run",
@@ -85,9 +89,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "auth": {"errors", "redaction", "settings", "transport"},
     "vendors": {"model", "errors", "adapter", "settings", "transport", "auth", "text"},
     "journal": TERMS,
+    "gather": TERMS | {"adapter", "journal", "decide", "mapping", "mapping check", "text"},
     "apply": TERMS | {"adapter", "journal", "decide", "mapping", "text", "transport"},
     "report": TERMS | {"journal", "transport", "redaction", "settings", "config"},
-    "sandbox": {"model", "errors", "adapter", "text"},
+    "sandbox": {"model", "errors", "adapter", "text", "settings", "auth", "transport"},
 }
 MAY_IMPORT["run"] = set(MAY_IMPORT) | {"name"}
 MAY_IMPORT["run"] -= {"sandbox", "vendors"}
@@ -165,6 +170,8 @@ def imports(module: str, source: str) -> Iterator[tuple[str, bool]]:
                     )
                 else:
                     yield base, eager
+            elif isinstance(child, ast.If) and "__main__" in ast.unparse(child.test):
+                continue  # a developer's tool at the end of a file is no part of the room
             elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or (
                 isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
             ):
