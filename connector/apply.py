@@ -54,6 +54,8 @@ class Applied:
     refused: int = 0
     reviews: int = 0
     errors: list[DeskbridgeError] = field(default_factory=list)
+    passed_on: int = 0
+    """Writes to a CRM record that other tickets share a field with: they are to get the new value too."""
 
     @property
     def unfinished(self) -> int:
@@ -350,6 +352,7 @@ class Applier:
             self._effects(op.effects, outcome, now)
             self._recognise(op, outcome)
             self._finish(op, work)
+            applied.passed_on += self._pass_on(op)
         if found:
             applied.found += 1
         else:
@@ -408,6 +411,15 @@ class Applier:
             is_open=record.open,
             modified=record.modified,
         )
+
+    def _pass_on(self, op: Operation) -> bool:
+        """Marks a CRM record as changed for the other desk records that share the written field with it."""
+        if not op.effects.pass_on:
+            return False
+        shared = len({link.desk for link in self.journal.links([op.target]) if link.desk.kind is op.source.kind}) > 1
+        if shared:
+            self.journal.mark_dirty(self.stream, [op.target])
+        return shared
 
     def _finish(self, op: Operation, work: _Work) -> None:
         self._clear(work.finished(op), work)

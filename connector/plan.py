@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from connector.adapter import AddNote, Capabilities, Create, EditNote, PutEntry, Update, Write
 from connector.compose import entry_text, note_body
 from connector.errors import MappingError
-from connector.mapping.rules import FieldRule, Rules
+from connector.mapping.rules import Direction, FieldRule, Rules
 from connector.merge import Action, Ruling, decide, merge_tags, value_of
 from connector.model import Kind, Note, Record, Ref, Role, Side, Value, Visibility
 from connector.state import Base, Link, Prints, Review, ReviewKind, Sent, TagBase, make_key
@@ -143,6 +143,8 @@ class Effects:
     sent: Sent | None = None
     ruled: tuple[int, ...] = ()
     """Reviews that this carries out."""
+    pass_on: bool = False
+    """A field was written that other tickets of the same CRM record share both ways: they are to get it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -586,6 +588,8 @@ class _Draft:
                 effects=Effects(
                     bases=bases, tags=tuple(change.tags), drop_tags=tuple(change.drop_tags),
                     ruled=tuple(sorted({wish.review for wish in wishes if wish.review})),
+                    pass_on=ref.side is Side.CRM
+                    and any(wish.rule.direction is Direction.BOTH for wish in wishes),
                 ),
             )
         )  # fmt: skip

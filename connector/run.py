@@ -224,7 +224,7 @@ class _Run:
             if self.stop():
                 self.report.finished = False
                 return
-            if not applied.stale and not applied.found:
+            if not (applied.stale or applied.found or applied.passed_on):
                 break
             batch = Batch(dirty={})
             self._prepare(batch, self.journal.dirty(self.stream))

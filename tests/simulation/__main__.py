@@ -50,7 +50,9 @@ def main() -> int:
         for name, count in life.faults.items():
             faults[name] = faults.get(name, 0) + count
     for life in broken[:20]:
-        print(f"seed {life.seed}: {life.broken}\n    python -m tests.simulation --seed {life.seed} --steps {options.steps}")
+        print(
+            f"seed {life.seed}: {life.broken}\n    python -m tests.simulation --seed {life.seed} --steps {options.steps}"
+        )
     seconds = time.monotonic() - began
     print(f"{len(done)} seeds of {options.steps} steps in {seconds:.0f} s; faults that fired: {faults}")
     print(f"edits overwritten between our read and an unconditional write: {sum(life.overwritten for life in done)}")

@@ -53,6 +53,8 @@ class Promises:
         """Looks at all that happened since the last check."""
         self.step += 1
         for world in (self.house.desk, self.house.crm):
+            self._hear(world)
+        for world in (self.house.desk, self.house.crm):
             for change in world.history[self.at[world.side] :]:
                 self._one_effect(world, change)
                 self._right_visibility(world, change)
@@ -63,6 +65,16 @@ class Promises:
         require(not mails, 13, f"the help desk mailed a customer because of us: {mails[:1]}")
         for text in self.reports:
             require(CANARY not in text, 5, "customer text in an error or a report")
+
+    def _hear(self, world: World) -> None:
+        """Learns what people wrote, before what we wrote is judged: both happened within one step."""
+        for change in world.history[self.at[world.side] :]:
+            if change.actor != US and isinstance(change.after, Record):
+                old = change.before.fields if isinstance(change.before, Record) else {}
+                for field, value in change.after.fields.items():
+                    if value is not None and old.get(field) != value:
+                        self.persons.setdefault(value, (change.ref, field, change.seq))
+                        self.held.setdefault((change.ref, field), {}).setdefault(value, change.seq)
 
     # -- 1. no duplicate
 
@@ -77,7 +89,9 @@ class Promises:
                 place = _place(change.after.parent)
                 self.effects[(f"{token}v{revision}", place)] += 1
                 require(
-                    self.effects[(f"{token}v{revision}", place)] == 1, 1, f"note {token} came twice to {change.after.parent}"
+                    self.effects[(f"{token}v{revision}", place)] == 1,
+                    1,
+                    f"note {token} came twice to {change.after.parent}",
                 )
         if isinstance(change.after, Entry):
             number = change.after.title.split()[0]
@@ -207,7 +221,11 @@ class Promises:
             if note.visibility is Visibility.PUBLIC or note.created < self._began():
                 continue
             for link in links:
-                if link.desk == note.parent and link.role in (Role.REQUESTER, Role.DEAL) and link.crm in self.house.crm.records:
+                if (
+                    link.desk == note.parent
+                    and link.role in (Role.REQUESTER, Role.DEAL)
+                    and link.crm in self.house.crm.records
+                ):
                     self._arrived(self.house.crm, link.crm, token, about)
         for note, token in self._people_notes(self.house.crm):
             open_tickets = [

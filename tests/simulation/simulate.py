@@ -117,6 +117,15 @@ class _Life:
             self.say(self.people.act())
         with self.watched():
             self.sync("first")
+            for make in (
+                self.people.new_contact,
+                self.people.new_contact,
+                self.people.new_deal,
+                self.people.new_ticket,
+                self.people.new_ticket,
+                self.people.new_ticket,
+            ):
+                self.say(f"{make.__name__} {make()}")
             for number in range(self.steps):
                 self.life.steps = number + 1
                 self.step()
