@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.limits import stated_wait
@@ -60,6 +60,7 @@ def test_the_stated_wait_is_understood_or_none(headers: dict[str, str], wait: fl
     assert stated_wait(headers, NOW) == (None if wait is None else pytest.approx(wait))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(
     st.dictionaries(
         st.sampled_from(["Retry-After", "Date", "X-RateLimit-Reset", "RateLimit", "a-ratelimit-b"]),
