@@ -55,15 +55,20 @@ def convert(body: Body, to: Format) -> Body:
     if to is Format.HTML:
         return Body(cleaned, to)
     text = render(cleaned, markdown=True)
-    if body.format is Format.MARKDOWN and text != body.text:
-        for _ in range(3):
-            again = render(_html(Body(text, to)), markdown=True)
-            if again == text:
-                break
-            text = again
-        else:  # odd nestings of emphasis never settle: they keep their words and lose their looks
-            text = render(_html(Body(plain(Body(text, to)), Format.TEXT)), markdown=True)
+    if body.format is not Format.MARKDOWN or text != body.text:
+        text = _settled(text)
     return Body(text, to)
+
+
+def _settled(markdown: str) -> str:
+    """The Markdown that reads and writes back as itself; what never settles keeps its words and loses its looks."""
+    for _ in range(3):
+        again = render(_html(Body(markdown, Format.MARKDOWN)), markdown=True)
+        if again == markdown:
+            return markdown
+        markdown = again
+    words = plain(Body(markdown, Format.MARKDOWN))
+    return render(_html(Body(words, Format.TEXT)), markdown=True)
 
 
 def plain(body: Body) -> str:

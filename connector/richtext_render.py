@@ -189,7 +189,7 @@ class _Page:
             if _BREAK in text:
                 self.gap = 2
             return
-        lines = [re.sub(" +", " ", line).strip(" ") for line in text.strip(" " + _BREAK).split(_BREAK)]
+        lines = [re.sub(" +", " ", line).strip(" ").rstrip(" \xa0") for line in text.strip(" " + _BREAK).split(_BREAK)]
         if self.heading:
             lines = [" ".join(filter(None, lines))]
         if self.markdown:
