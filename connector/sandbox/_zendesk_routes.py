@@ -206,7 +206,7 @@ def _tickets(app: Flask, world: World, sandbox: ZendeskSandbox) -> None:
         return {}
 
     @app.route("/api/v2/tickets/<int:ident>/tags", methods=["GET", "POST", "PUT", "DELETE"])
-    def tags(ident: int) -> tuple[Json, int] | Json:
+    def tags(ident: int) -> tuple[Json | str, int] | Json:
         ticket = world.need("tickets", ident)
         if request.method == "GET":
             return {"tags": ticket["tags"]}
@@ -218,6 +218,8 @@ def _tickets(app: Flask, world: World, sandbox: ZendeskSandbox) -> None:
         form = {"POST": "tags", "PUT": "additional_tags", "DELETE": "remove_tags"}[request.method]
         lock: Json = {key: given[key] for key in ("safe_update", "updated_stamp") if key in given}
         world.change_ticket(ident, {form: names, **lock}, by=g.user)
+        if request.method == "DELETE":
+            return "", 204
         return {"tags": ticket["tags"]}, (201 if request.method == "POST" else 200)
 
     @app.post("/api/v2/tickets/<int:ident>/merge")
