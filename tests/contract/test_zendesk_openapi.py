@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.zendesk_description import Description, description, path_of_description
 
 from connector.adapter import AddNote, Create, Status, Update
 from connector.desks.zendesk import Settings, connect
@@ -19,6 +18,8 @@ from connector.sandbox.server import Call, serve
 from connector.sandbox.zendesk import ZendeskSandbox
 from connector.tokens import TokenStore
 from connector.transport import SYSTEM, Tools
+
+from .zendesk_description import Description, description, path_of_description
 
 pytestmark = [
     pytest.mark.contract,
