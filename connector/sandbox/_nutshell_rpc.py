@@ -58,8 +58,12 @@ class Rpc:
         wanted = emailAddressString.lower()
         found: Json = {}
         for kind in ("contacts", "accounts"):
-            found[kind] = [stub(row) for row in self.store.alive(kind) if wanted in self._addresses(row)]
+            found[kind] = [stub(row) for row in self.store.alive(kind) if self._has(row, wanted)]
         return found
+
+    def _has(self, row: Json, wanted: str) -> bool:
+        parts = self.sandbox.options.rpc_finds_parts
+        return any(wanted == one or (parts and wanted in one) for one in self._addresses(row))
 
     def _addresses(self, row: Json) -> list[str]:
         values = [entry["value"].lower() for entry in row["emails"]]

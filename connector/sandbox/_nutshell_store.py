@@ -53,6 +53,8 @@ class Options:
     """One missing id among several is left out, or fails the whole request."""
     rest_finds_secondary: bool = True
     rpc_finds_secondary: bool = True
+    rpc_finds_parts: bool = False
+    """searchByEmail also finds addresses that only hold what is sought."""
     participants: frozenset[str] = frozenset(("users", "contacts", "accounts", "leads"))
     """The kinds of participants an activity keeps."""
     put_replaces: bool = True

@@ -34,11 +34,12 @@ def feed_calls(nutshell: Account) -> int:
 def test_many_pages_of_events_in_one_second_are_told_whole_and_oldest_first(ways: Options, cap: int) -> None:
     ways.event_cap = cap
     with opened(ways) as nutshell:
+        nutshell.contact("Before")
         cursor = now(nutshell)
         made = [nutshell.contact(f"Ann {n}").id for n in range(15)]
         nutshell.edit(Ref(Side.CRM, Kind.CONTACT, made[3]), "title", "Buyer")
         pages = list(nutshell.adapter.poll(cursor))
-        assert told(pages) == made
+        assert list(dict.fromkeys(told(pages))) == made  # read in two goes, one record may come twice
         assert told(list(nutshell.adapter.poll(pages[-1].cursor))) == []
 
 
@@ -76,12 +77,14 @@ def test_events_that_arrive_while_paging_are_told_once_by_this_poll_or_the_next(
 
 def test_a_feed_whose_lower_bound_gives_way_is_read_by_the_upper_one() -> None:
     with opened(Options(bounds="since", event_cap=5)) as nutshell:
+        nutshell.contact("Before")
         cursor = now(nutshell)
         made = [nutshell.contact(f"Ann {n}").id for n in range(12)]
         assert told(list(nutshell.adapter.poll(cursor))) == made
 
 
 def test_a_feed_that_cannot_be_read_back_is_an_error_and_never_a_gap(nutshell: Account) -> None:
+    nutshell.contact("Before")
     cursor = now(nutshell)
     nutshell.contact("Ann")
     newer = json.dumps(

@@ -31,6 +31,14 @@ def test_a_second_address_is_found_where_either_api_searches_it(rest: bool, rpc:
         assert found(nutshell, Kind.CONTACT, "email", "second@a.example") == ([ann] if rest or rpc else [])
 
 
+def test_an_address_that_only_holds_the_one_sought_is_another_person() -> None:
+    with opened(Options(rpc_finds_parts=True)) as nutshell:
+        nutshell.contact("Joanna", "jo-ann@a.example")
+        assert found(nutshell, Kind.CONTACT, "email", "ann@a.example") == []
+        ann = nutshell.contact("Ann", "ann@a.example")
+        assert found(nutshell, Kind.CONTACT, "email", "ann@a.example") == [ann]
+
+
 def test_many_addresses_cost_one_search_each_and_one_reading(nutshell: Account) -> None:
     for n in range(10):
         nutshell.contact(f"Ann {n}", f"ann{n}@a.example")
