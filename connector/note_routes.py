@@ -59,7 +59,12 @@ class NoteRoutes:
             ref
             for ref in tickets
             if self.slots(ref)
-            and (ref in self.batch.refetch or self.fresh(ref) or (not polled and ref in self.batch.dirty))
+            and (
+                ref in self.batch.refetch
+                or self.fresh(ref)
+                or self.reader.former(ref)
+                or (not polled and ref in self.batch.dirty)
+            )
         ]
         notes = {ref: list(self.batch.notes.get(ref, {}).values()) for ref in tickets if ref not in again}
         notes |= self._read(self.desk, again)
@@ -100,7 +105,9 @@ class NoteRoutes:
             return
         parents = {ref for ref in dirty if ref.side is Side.CRM and ref.kind in rule.of and ref not in self.reader.gone}
         parents |= {self.reader.merges[ref] for ref in dirty if ref in self.reader.merges and ref.side is Side.CRM}
-        fresh = {slot.parent for ref in tickets if self.fresh(ref) for slot in self.slots(ref)}
+        reopened = {ref for ref, ticket in tickets.items() if ticket.open} - self.journal.open_refs(tickets)
+        fresh = {slot.parent for ref in tickets if ref in reopened or self.fresh(ref) for slot in self.slots(ref)}
+        fresh |= {ref for ref in parents if self.reader.former(ref)}
         watched: set[Ref] = set()
         if not self.crm.capabilities.notes_in_poll:
             every = self.journal.links()

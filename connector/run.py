@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
@@ -168,6 +168,9 @@ class _Run:
         self.backfilling = stream != SYNC
         self.poller = Poller(self.journal, self.watched, stream, record=journal is None)
         self.id = 0
+        self.named: set[str] = set()
+        """The keys of all writes that this run planned."""
+        self.unfinished = 0
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -204,7 +207,7 @@ class _Run:
 
     def _end(self, code: int | None) -> None:
         self.report.reviews = len(self.journal.reviews())
-        self.report.waiting = len(self.journal.dirty(self.stream))
+        self.report.waiting = max(len(self.journal.dirty(self.stream)), self.unfinished)
         code = self.report.exit_code if code is None else code
         self.journal.end_run(self.id, self.clock.now(), code, self.report.counts())
 
@@ -273,7 +276,14 @@ class _Run:
             horizon=horizon or self._horizon(), region=self.pair.region, to_desk=not self.backfilling,
         )  # fmt: skip
         self._vanished(gathered, batch)
-        return gathered, plan(gathered.snapshot, self._context())
+        made = plan(gathered.snapshot, self._context())
+        parked = {
+            key
+            for key, intent in self.journal.intents(keys=[op.key for op in made.operations]).items()
+            if intent.state is IntentState.REVIEW
+        }
+        self.named |= {op.key for op in made.operations}
+        return gathered, replace(made, operations=tuple(op for op in made.operations if op.key not in parked))
 
     def _vanished(self, gathered: Gathered, batch: Batch) -> None:
         """Raises BrakeTripped when most linked records cannot be found any more: that is a lost right, not a clean-up."""
@@ -344,6 +354,7 @@ class _Run:
         self.report.found += applied.found
         self.report.refused += applied.refused
         self.report.errors += applied.errors
+        self.unfinished = applied.unfinished
         return applied
 
     def _learn(self, gathered: Gathered) -> None:
@@ -385,6 +396,8 @@ class _Run:
             return
         with self.journal.transaction():
             for key, intent in self.journal.intents(IntentState.SENT).items():
+                if intent.run == self.id or key in self.named:
+                    continue
                 if intent.name.startswith("create."):
                     self.journal.settle_intent(key, IntentState.VOID)
                     continue
