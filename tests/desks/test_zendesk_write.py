@@ -379,3 +379,24 @@ def test_an_answer_of_another_shape_is_told_as_such(zendesk: Account, ticket: in
             zendesk.poll(cursor)
     else:
         assert not all(finding.ok for finding in zendesk.desk.check())
+
+
+def test_rotating_tokens_are_renewed_and_kept_for_the_next_process(zendesk: Account) -> None:
+    from connector.auth import account
+    from connector.desks.zendesk import Settings
+    from connector.tokens import Tokens, TokenStore
+
+    sandbox = zendesk.sandbox
+    pair = sandbox.gate.new_pair(sandbox.admin)
+    signing = {"type": "oauth_refresh", "client_id": sandbox.client_id, "client_secret": sandbox.client_secret}
+    settings = Settings.model_validate({"type": "zendesk", "url": zendesk.server.url, "auth": signing})
+    store = TokenStore(zendesk.store / "tokens")
+    store.write(account(settings.auth, settings.url), Tokens(access=pair.access, refresh=str(pair.refresh)))  # type: ignore[arg-type]
+    sandbox.tick(2 * 3600)
+    for _ in range(2):
+        desk = zendesk.connect(auth=signing)
+        assert desk.fetch([ref(Kind.TICKET, 9)]) == [Gone(ref(Kind.TICKET, 9))]
+        desk.close()
+        sandbox.tick(2 * 3600)
+    assert zendesk.calls("POST", "/oauth/tokens") == 2
+    assert pair not in sandbox.gate.pairs
