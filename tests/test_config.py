@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from connector.settings import Secret, VendorSettings
 from pydantic import BaseModel, ConfigDict
 
 from connector import adapter, config
 from connector.errors import ConfigError, UsageError
 from connector.model import Side
+from connector.settings import Secret, VendorSettings
 
 
 class TokenAuth(BaseModel):

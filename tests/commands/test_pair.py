@@ -111,6 +111,18 @@ def test_a_second_run_ends_at_once_with_its_own_code(call: Any, configured: Path
     assert requests(sandboxes) == before
 
 
+def test_one_pairs_failure_does_not_stop_the_next(call: Any, configured: Path) -> None:
+    """The first pair's secret is missing (2), the second's is fine (0): the gravest code counts."""
+    text = configured.read_text()
+    broken = text.replace("[desks.support]", "[desks.broken]").split("[crms.sales]")[0]
+    broken = broken.replace('secret = "sandbox-token"', 'secret = { env = "NOT_SET_ANYWHERE" }')
+    configured.write_text(f'{broken}[pairs.a-first]\ndesk = "broken"\ncrm = "sales"\n\n{text}')
+    said = call("sync", "--json")
+    assert said.code == 2
+    assert {one["pair"]: one["exit_code"] for one in said.data["pairs"]} == {"a-first": 2, "main": 0}
+    assert "NOT_SET_ANYWHERE is not set" in said.err
+
+
 def test_a_record_that_nobody_knows_and_one_that_cannot_be(call: Any, configured: Path) -> None:
     assert "nothing is known of it" in call("why", "desk:ticket:999999").out
     assert call("why", "printer").code == 2
@@ -176,6 +188,19 @@ def test_init_writes_a_configuration_that_works_and_holds_no_secret(
 @pytest.mark.usefixtures("secrets")
 def test_init_never_overwrites(call: Any, sandboxes: SandboxPair, tmp_path: Path) -> None:
     (tmp_path / "made.toml").write_text("precious")
+    assert call(*answers(sandboxes)).code == 2
+    assert (tmp_path / "made.toml").read_text() == "precious"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_init_does_not_overwrite_a_file_that_came_meanwhile(
+    call: Any, sandboxes: SandboxPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> list[object]:
+        (tmp_path / "made.toml").write_text("precious")
+        return []
+
+    monkeypatch.setattr("connector.checkup.check_pair", slow)
     assert call(*answers(sandboxes)).code == 2
     assert (tmp_path / "made.toml").read_text() == "precious"
 
