@@ -7,6 +7,7 @@ adapter loops and the core does not know.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -377,6 +378,7 @@ def vendor(side: Side, name: str) -> ModuleType:
     return importlib.import_module(plugin or f"{_PACKAGES[side]}.{name}")
 
 
+@functools.cache  # a scan of everything that is installed, and cron starts the program often
 def _plugins(side: Side) -> dict[str, str]:
     from importlib.metadata import entry_points
 
