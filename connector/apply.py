@@ -333,7 +333,7 @@ class Applier:
         with self.journal.transaction():
             self.journal.settle_intent(op.key, IntentState.VOID, error=error.message if error else None)
             applied.reviews += self.journal.open_review(
-                Review(ReviewKind.REFUSED, f"{op.source}|{op.write.name}|{op.target}", detail),
+                Review(ReviewKind.REFUSED, refusal_subject(op), detail),
                 self.run,
                 self.clock.now(),
             )
@@ -482,6 +482,11 @@ class _Work:
             if self.left[ref] == 0:
                 done.append(ref)
         return done
+
+
+def refusal_subject(op: Operation) -> str:
+    """Names a refused write in a review: the same each time it is refused again."""
+    return f"{op.source}|{op.write.name}|{op.target}"
 
 
 def _as_sent(write: Write, intent: Intent | None) -> Write:

@@ -165,8 +165,8 @@ def _desk_slots(
 ) -> tuple[Slot, ...]:
     if target is NoteTarget.LAST_ACTIVE:
         row = sent.get("ticket")
-        if row is not None:
-            return (Slot("ticket", row.parent),)
+        if row is not None:  # an edit follows its note, as long as the ticket is open
+            return (Slot("ticket", row.parent),) if any(row.parent == ticket.ref for ticket in tickets) else ()
         return tuple(Slot("ticket", ticket.ref) for ticket in tickets[:1])
     older = [t for t in tickets if t.created is None or t.created <= note.created or f"ticket:{t.ref.id}" in sent]
     return tuple(Slot(f"ticket:{ticket.ref.id}", ticket.ref) for ticket in older)

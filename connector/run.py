@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 
 from connector.adapter import Outcome, is_create
-from connector.apply import Applied, Applier, Settings
+from connector.apply import Applied, Applier, Settings, refusal_subject
 from connector.batch import Batch
 from connector.errors import (
     BrakeTripped,
@@ -227,7 +227,7 @@ class _Run:
             if self.stop():
                 self.report.finished = False
                 return
-            if not (applied.stale or applied.found or applied.passed_on):
+            if not (applied.stale or applied.found or applied.passed_on or gathered.merges):
                 break
             batch = Batch(dirty={})
             self._prepare(batch, self.journal.dirty(self.stream))
@@ -282,8 +282,16 @@ class _Run:
             for key, intent in self.journal.intents(keys=[op.key for op in made.operations]).items()
             if intent.state is IntentState.REVIEW
         }
+        refused = {
+            review.subject
+            for review in self.journal.reviews(state=None)
+            if review.kind is ReviewKind.REFUSED and review.decision != "again" and review.state != "moot"
+        }
         self.named |= {op.key for op in made.operations}
-        return gathered, replace(made, operations=tuple(op for op in made.operations if op.key not in parked))
+        wanted = (op for op in made.operations if op.key not in parked)
+        # A record that changed is tried anew; what no change asks for (a note that is watched) is not.
+        wanted = (op for op in wanted if op.sources or refusal_subject(op) not in refused)
+        return gathered, replace(made, operations=tuple(wanted))
 
     def _vanished(self, gathered: Gathered, batch: Batch) -> None:
         """Raises BrakeTripped when most linked records cannot be found any more: that is a lost right, not a clean-up."""
@@ -363,6 +371,7 @@ class _Run:
         with self.journal.transaction():
             for old, new in gathered.merges:
                 self.journal.merge(old, new, now)
+                self.journal.mark_dirty(self.stream, [new])  # the loser's mark goes with it; its work does not
             for ref in gathered.buried:
                 self.journal.bury(ref, now)
             self.journal.unbury(self.journal.tombstones(gathered.records))
@@ -449,7 +458,8 @@ class _Run:
             gathered, made = self._plan(batch, since)
             self.report.planned += len(made.operations)
             applied = self._apply(applier, batch, gathered, made)
-            if self.stop() or not (applied.stale or applied.found):
+            mine |= {new for _, new in gathered.merges}
+            if self.stop() or not (applied.stale or applied.found or gathered.merges):
                 return
             left = self.journal.dirty(self.stream)
             batch = Batch(dirty={})
