@@ -77,6 +77,8 @@ class Capabilities:
     """How many `Update`s leave in one request."""
     workers: int = 4
     """How many requests may be under way at once."""
+    calls: Mapping[str, float] = field(default_factory=dict)
+    """Requests that a write takes, by its name, for forecasts; one where it is not named."""
     loud_fields: frozenset[str] = frozenset()
     """`ticket.status` and the like: writing them may make the help desk e-mail a customer, so a mapping may not."""
     deletions: bool = False

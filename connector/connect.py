@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +45,8 @@ def tools(config: Config, clock: Clock = SYSTEM) -> Tools:
 def connect(settings: VendorSettings, side: Side, given: Tools) -> Adapter:
     """One vendor's adapter. Sends nothing yet. Raises ConfigError and SecretError."""
     adapter: Adapter = vendor(side, settings.type).connect(settings, given)
+    if settings.settle is not None:
+        adapter.capabilities = replace(adapter.capabilities, settle=settings.settle)
     return adapter
 
 
@@ -53,11 +55,11 @@ def open_pair(config: Config, name: str, *, clock: Clock = SYSTEM) -> Iterator[P
     """A pair ready to run; its adapters are closed at the end. Raises ConfigError, MappingError and SecretError."""
     _, chosen = config.pair(name)
     rules = load(config.mapping(chosen), config.mapping_folders())
-    given = _Counted(clock=clock, tokens=TokenStore(config.tokens))
+    given = {side: _Counted(clock=clock, tokens=TokenStore(config.tokens), reads=reads(rules, side)) for side in Side}
     adapters: dict[Side, Adapter] = {}
     try:
         for side in Side:
-            adapters[side] = connect(config.settings(side, chosen), side, given)
+            adapters[side] = connect(config.settings(side, chosen), side, given[side])
         _fits(rules, adapters, name)
         yield Pair(
             name=name,
@@ -72,11 +74,22 @@ def open_pair(config: Config, name: str, *, clock: Clock = SYSTEM) -> Iterator[P
             attempts=config.limits.attempts,
             max_memory_records=config.limits.max_memory_records,
             clock=clock,
-            calls=given.calls,
+            calls=lambda: sum(each.calls() for each in given.values()),
         )
     finally:
         for adapter in adapters.values():
             adapter.close()
+
+
+def reads(rules: Rules, side: Side) -> frozenset[str]:
+    """The fields of one side that a mapping names."""
+    paths = [rule.desk if side is Side.DESK else rule.crm for rule in rules.fields]
+    keys = [
+        *rules.contact.keys,
+        *(rules.company.keys if rules.company else ()),
+        *([rules.deal.key] if rules.deal.key else []),
+    ]
+    return frozenset(str(path) for path in (*paths, *(key.desk if side is Side.DESK else key.crm for key in keys)))
 
 
 def _fits(rules: Rules, adapters: Mapping[Side, Adapter], name: str) -> None:

@@ -259,6 +259,13 @@ class VendorSettings(_Settings):
     url: str = Field(description="The base address of the API, http or https, without user, password and query.")
     timeout: float = Field(default=30, gt=0, le=600, description="Seconds to wait for each answer.")
     calls_per_minute: int | None = Field(default=None, ge=1, description="Our own limit, below the vendor's.")
+    settle: float | None = Field(
+        default=None,
+        ge=0,
+        le=600,
+        description="Seconds after which a write whose answer was lost is certain to be found, if it was made. Without it, "
+        "the vendor's own; shorter is right only for a server beside you.",
+    )
 
     @field_validator("url")
     @classmethod

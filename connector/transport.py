@@ -361,6 +361,8 @@ class Tools:
 
     clock: Clock
     tokens: TokenStore
+    reads: frozenset[str] = frozenset()
+    """The fields of this side that the mapping names, as `<kind>.<field>`: an adapter may have to ask for some apart."""
     _limiters: dict[tuple[str, str, int | None], Limiter] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 

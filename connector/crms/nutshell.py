@@ -44,7 +44,8 @@ class Settings(VendorSettings):
         default=None, pattern="^[A-Z]{2}$", description="Country of phone numbers without a country code, e.g. US."
     )
     custom_fields: frozenset[Literal["contact", "company", "deal"]] = Field(
-        default=frozenset(), description="Kinds whose custom fields are read: one more call for each record."
+        default=frozenset(),
+        description="Kinds whose custom fields are read: one more call for each record. Those that the mapping names are.",
     )
     custom_field_path: Literal["customFields", "plain"] = Field(
         default="customFields", description="Where a patch puts custom fields; the other is tried when it is refused."
@@ -74,11 +75,12 @@ class NutshellAdapter:
     name = "nutshell"
     side = Side.CRM
 
-    def __init__(self, settings: Settings, http: Http) -> None:
+    def __init__(self, settings: Settings, http: Http, reads: frozenset[Kind] = frozenset()) -> None:
+        """`reads`: the kinds whose custom fields the mapping names."""
         self.settings = settings
         self.http = http
         self.api = Api(http)
-        custom = frozenset(Kind(kind) for kind in settings.custom_fields)
+        custom = frozenset(Kind(kind) for kind in settings.custom_fields) | reads
         self.reader = Reader(self.api, region=settings.region, custom=custom)
         self.feed = Feed(
             self.api,
@@ -122,6 +124,7 @@ class NutshellAdapter:
             },
             look_up=frozenset(("create.contact", "create.company", "note", "entry")),
             settle=60.0,
+            calls={"update": 1.1, "create.contact": 2, "create.company": 2},
             update_batch=20,
             workers=4,
             deletions=settings.deletions,
@@ -183,4 +186,5 @@ def connect(settings: Settings, tools: Tools) -> NutshellAdapter:
         calls_per_minute=settings.calls_per_minute,
         name="nutshell",
     )
-    return NutshellAdapter(settings, http)
+    reads = (path.split(".", 2) for path in tools.reads)
+    return NutshellAdapter(settings, http, frozenset(Kind(kind) for kind, *field in reads if field[0] == "custom"))

@@ -117,7 +117,8 @@ class TrytonAdapter:
         notes_in_poll=False,
         entries={"note": EntryForm(editable=False, together=False, on=_WITH_NOTES)},
         look_up=frozenset({"create.contact", "create.company", "note", "entry"}),
-        settle=5.0,  # there is no index to wait for, only a request in flight
+        settle=45.0,  # there is no index to wait for, only a request that may still be in flight
+        calls={"update": 2, "note": 2, "entry": 2},
     )
 
     def __init__(self, settings: Settings, http: Http) -> None:

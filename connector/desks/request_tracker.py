@@ -81,7 +81,8 @@ class RequestTracker:
             note_public=True,
             notes_in_poll=True,
             look_up=frozenset({"create.contact", "note"}),
-            settle=120.0,
+            settle=60.0,
+            calls={"update": 3, "note": 2},
             # Seen on 5.0.3: `resolved` mails the requester. Any status may, by a site's own scrips.
             loud_fields=frozenset({"ticket.status"}),
             deletions=True,
