@@ -49,6 +49,8 @@ class World:
         self._changes: dict[Ref, list[Change]] = {}
         self._made: dict[str, list[Ref]] = {}
         self._late: list[tuple[datetime, Callable[[], object]]] = []
+        self._landing: datetime | None = None
+        """When the late effect took place that is being carried out: the index knows it since then."""
         self._ids = 100
 
     # -- people, and the adapter with `by=US`
@@ -215,7 +217,7 @@ class World:
 
     def stamp(self) -> datetime:
         """The vendor's time now, as coarse as the vendor's times are."""
-        now = self.clock.now()
+        now = self._landing or self.clock.now()
         if not self.quirks.grain:
             return now
         seconds = now.timestamp()
@@ -269,9 +271,11 @@ class World:
         now = self.clock.now()
         due = sorted((late for late in self._late if late[0] <= now), key=lambda late: late[0])
         self._late = [late for late in self._late if late[0] > now]
-        for _, effect in due:
+        for at, effect in due:
+            self._landing = at
             with contextlib.suppress(DeskbridgeError):
                 effect()
+        self._landing = None
 
     def expire_cursors(self) -> None:
         """Makes the vendor refuse every cursor that it has given out so far."""
