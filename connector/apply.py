@@ -29,8 +29,8 @@ from connector.adapter import (
 from connector.content import Watched, content_print
 from connector.errors import DeskbridgeError, NotFound, TryLater, Unauthorized, VisibilityBroken
 from connector.journal import Journal
-from connector.merge import value_of
-from connector.model import Note, Record, Ref, Side
+from connector.mapping.values import value_of
+from connector.model import Kind, Note, Record, Ref, Side
 from connector.plan import Effects, Operation, Plan, SetBase, note_print, pending, resolve
 from connector.state import Base, Dirty, Intent, IntentState, Link, Review, ReviewKind
 from connector.transport import Clock
@@ -137,7 +137,7 @@ class Applier:
             self._effects(plan.quiet, None, now)
             for sent in plan.quiet_sent:
                 self.journal.record_sent(sent, self.run)
-                self.journal.settle_intent(sent.key, IntentState.DONE, result=sent.target)
+                self.journal.adopt(sent, self.run, now)
                 applied.found += 1
             conflicts = {review.subject for review in plan.reviews if review.kind is ReviewKind.CONFLICT}
             for review in self.journal.reviews():
@@ -416,6 +416,10 @@ class Applier:
         """Marks a CRM record as changed for the other desk records that share the written field with it."""
         if not op.effects.pass_on:
             return False
+        if isinstance(op.write, Create):
+            tickets = {link.desk for link in op.effects.links if link.desk.kind is Kind.TICKET}
+            self.journal.mark_dirty(self.stream, tickets)
+            return bool(tickets)
         shared = len({link.desk for link in self.journal.links([op.target]) if link.desk.kind is op.source.kind}) > 1
         if shared:
             self.journal.mark_dirty(self.stream, [op.target])

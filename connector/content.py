@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connector.mapping.rules import MatchKey, Rules
+from connector.mapping.values import value_of
 from connector.match import find_key
-from connector.merge import value_of
 from connector.model import Kind, Record, Side
 from connector.state import Prints, canonical
 

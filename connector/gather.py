@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from connector.adapter import Adapter
@@ -22,7 +22,7 @@ from connector.model import Kind, Record, Ref, Side
 from connector.note_routes import NoteRoutes
 from connector.plan import EntryView, LinkView, Snapshot
 from connector.reading import Reader, is_pending
-from connector.state import Link, ReviewKind, TagBase
+from connector.state import Dirty, Link, ReviewKind, TagBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Gathered:
     unlinks: tuple[Link, ...]
     waits: Mapping[Ref, tuple[str, ...]]
     records: Mapping[Ref, Record]
+    woken: frozenset[Ref]
+    """Tickets that did not change, and have work to do because somebody they belong to turned up: dirty until it is done."""
 
 
 def gather(
@@ -86,6 +88,8 @@ class _Gathering:
         linker.match_parties(tickets, Kind.COMPANY)
         linker.fetch_linked(tickets)
         linker.match_deals(tickets)
+        woken = frozenset(ref for ref in tickets if self.routes.fresh(ref)) - set(self.batch.dirty)
+        self.batch.dirty |= {ref: Dirty(ref, 1) for ref in woken}
         notes = list(self.routes.to_crm(tickets))
         notes += self.routes.to_desk(tickets, dirty) if self.to_desk else ()
         snapshot = Snapshot(
@@ -104,6 +108,7 @@ class _Gathering:
             unlinks=tuple(sorted(linker.unlinks)),
             waits=linker.waits,
             records=reader.records,
+            woken=woken,
         )
 
     def _tickets(self, dirty: set[Ref]) -> dict[Ref, Record]:
@@ -183,6 +188,7 @@ class _Gathering:
         for ref, ticket in tickets.items():
             if ref in self.batch.dirty or self.reader.former(ref) or self.routes.fresh(ref):
                 rows = {name: row for old in (*self.reader.former(ref), ref) for name, row in sent.get(old, {}).items()}
+                rows = {name: replace(row, parent=self.reader.now(row.parent)) for name, row in rows.items()}
                 yield EntryView(
                     ticket=ticket, slots=tuple(self.routes.slots(ref)), sent=rows, sources=self._sources(ref)
                 )

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from connector import addresses
 from connector.mapping.rules import DealMatch, MatchKey, Pick
-from connector.merge import value_of
+from connector.mapping.values import value_of
 from connector.model import Kind, Record, Ref, Role
 
 _OLDEST = datetime(1, 1, 1, tzinfo=UTC)

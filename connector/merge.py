@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from connector.mapping.rules import FieldRule, Policy, TagRules
+from connector.mapping.values import value_of
 from connector.model import Record, Side, Value
 from connector.state import Base, Prints, TagBase, same
 
@@ -40,20 +41,6 @@ class Ruling:
     desk_print: str
     crm_print: str
     review: int
-
-
-def value_of(record: Record, field: str) -> tuple[bool, Value]:
-    """Whether the record's value of this field is known, and the value (a blank is `None`)."""
-    if field == "id":
-        return True, record.ref.id
-    if field in record.fields:
-        value = record.fields[field]
-        return True, None if value in ("", ()) else value
-    if field == "url":
-        return record.url is not None, record.url
-    if field == "created":
-        return record.created is not None, record.created
-    return False, None
 
 
 def decide(

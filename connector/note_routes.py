@@ -13,6 +13,7 @@ from connector.linking import Linker
 from connector.mapping.rules import NoteTarget, Rules
 from connector.model import Kind, Note, Record, Ref, Role, Side
 from connector.plan import NoteView, Slot
+from connector.polling import person_s
 from connector.reading import Reader, is_pending
 from connector.state import Sent
 
@@ -91,7 +92,9 @@ class NoteRoutes:
 
     def _foreign(self, notes: Iterable[Note]) -> tuple[set[Ref], Mapping[Ref, Mapping[str, Sent]]]:
         """Which notes are people's, and the ledger of them; keys of ours are remembered as present."""
-        every = list(notes)
+        found = list(notes)
+        keys = self.journal.keys(note.key for note in found if note.key is not None)
+        every = [person_s(note, keys) for note in found]
         ours = self.journal.ours(note.ref for note in every)
         for note in every:
             if note.key is not None:
@@ -106,7 +109,8 @@ class NoteRoutes:
         parents = {ref for ref in dirty if ref.side is Side.CRM and ref.kind in rule.of and ref not in self.reader.gone}
         parents |= {self.reader.merges[ref] for ref in dirty if ref in self.reader.merges and ref.side is Side.CRM}
         reopened = {ref for ref, ticket in tickets.items() if ticket.open} - self.journal.open_refs(tickets)
-        fresh = {slot.parent for ref in tickets if ref in reopened or self.fresh(ref) for slot in self.slots(ref)}
+        again_all = reopened | {ref for ref in tickets if self.fresh(ref) or ref in self.batch.refetch}
+        fresh = {slot.parent for ref in again_all for slot in self.slots(ref)}
         fresh |= {ref for ref in parents if self.reader.former(ref)}
         watched: set[Ref] = set()
         if not self.crm.capabilities.notes_in_poll:
@@ -137,7 +141,7 @@ class NoteRoutes:
                 if slots:
                     yield NoteView(
                         note=note, to=Side.DESK, slots=slots, context=context, sent=rows,
-                        sources=self.sources(parent),
+                        sources=self.sources(parent, *(slot.parent for slot in slots)),
                     )  # fmt: skip
 
     def _open_tickets(self, parents: Iterable[Ref], tickets: Mapping[Ref, Record]) -> dict[Ref, list[Record]]:

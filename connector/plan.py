@@ -14,7 +14,8 @@ from connector.adapter import AddNote, Capabilities, Create, EditNote, PutEntry,
 from connector.compose import entry_text, note_body
 from connector.errors import MappingError
 from connector.mapping.rules import Direction, FieldRule, Rules
-from connector.merge import Action, Ruling, decide, merge_tags, value_of
+from connector.mapping.values import value_of
+from connector.merge import Action, Ruling, decide, merge_tags
 from connector.model import Kind, Note, Record, Ref, Role, Side, Value, Visibility
 from connector.state import Base, Link, Prints, Review, ReviewKind, Sent, TagBase, make_key
 
@@ -144,7 +145,9 @@ class Effects:
     ruled: tuple[int, ...] = ()
     """Reviews that this carries out."""
     pass_on: bool = False
-    """A field was written that other tickets of the same CRM record share both ways: they are to get it too."""
+    """A field was written that other tickets of the same CRM record share both ways: they are to get it too. Or a record
+    was made whose tickets have tags for it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,9 +309,17 @@ class _Draft:
                 source=view.desk.ref,
                 sources=view.sources,
                 reasons=(f"no {view.kind} in the CRM matches {view.desk.ref}, and the mapping says to make one",),
-                effects=Effects(bases=tuple(bases), links=(view.link, *sorted(view.tickets))),
+                effects=Effects(
+                    bases=tuple(bases), links=(view.link, *sorted(view.tickets)), pass_on=self._has_tags_for(view)
+                ),
             )
         )
+
+    def _has_tags_for(self, view: CreateView) -> bool:
+        """Tags are merged with what the record then holds, so they follow when it is there."""
+        rules = self.context.rules.tags
+        tagged = {entry.ticket.ref for entry in self.snapshot.entries if entry.ticket.tags}
+        return rules is not None and view.kind in rules.on and any(link.desk in tagged for link in view.tickets)
 
     # -- linked records
 
@@ -513,7 +524,8 @@ class _Draft:
             names = "\x1f".join(sorted(slot.name for slot in members))
             matters = f"{title}\n{text.text}\n{state}\n{names}" if form.editable else state
             print_ = self.context.prints.text(matters)
-            if sent is not None and sent.print == print_:
+            moved = sent is not None and sent.parent != members[0].parent
+            if sent is not None and sent.print == print_ and not moved:
                 continue
             editing = sent is not None and form.editable and sent.target is not None
             seq = (sent.seq if sent else -1) + (0 if editing else 1)
@@ -521,20 +533,20 @@ class _Draft:
             marker = key if capabilities.note_marker else None
             title, text = entry_text(rule, ticket, capabilities.note_format, capabilities.note_max, marker)
             target = sent.target if sent is not None and editing else None
-            row = Sent(ticket.ref, group, on[0], target, key, print_, seq)
+            row = Sent(ticket.ref, group, members[0].parent, target, key, print_, seq)
             if not editing and key in self.snapshot.present:
                 self.sent.append(replace(row, target=self.snapshot.present[key]))
                 continue
             if editing:
                 reason = "the ticket moved"
-            elif sent is None:
+            elif sent is None or moved:
                 reason = "the ticket is not on the timeline yet"
             else:
                 reason = "the ticket changed its state, and an entry cannot be edited"
             self.operations.append(
                 Operation(
                     write=PutEntry(
-                        key=self.key("entry", str(ticket.ref), group, str(seq), print_) if editing else key,
+                        key=self.key("entry", str(ticket.ref), group, str(seq), print_, str(on[0])) if editing else key,
                         form=name, ref=target, on=on, title=title, body=text,
                         created=ticket.created or ticket.modified or _EPOCH, done=not ticket.open,
                     ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from connector.adapter import Adapter, Page
@@ -62,19 +63,25 @@ class Poller:
     def _new_notes(self, notes: Iterable[Note]) -> list[Note]:
         """People's notes that are new or edited. A key of ours that the journal does not know is handed on too."""
         every = {note.ref: note for note in notes}
-        keyed = {note.key for note in every.values() if note.key is not None}
-        known_keys = self.journal.known_keys(keyed)
+        keys = self.journal.keys(note.key for note in every.values() if note.key is not None)
+        every = {ref: person_s(note, keys) for ref, note in every.items()}
         ours = self.journal.ours(every)
         prints = self.journal.versions(every)
         found = []
         for note in every.values():
             if note.key is not None:
-                if note.key not in known_keys:
+                if note.key not in keys:
                     self.behind = True
                     found.append(note)
             elif note.ref not in ours and prints.get(note.ref) != note_print(note, self.journal.prints):
                 found.append(note)
         return found
+
+
+def person_s(note: Note, keys: Mapping[str, Ref | None]) -> Note:
+    """The note without its key, where that key made another: someone copied a note of ours, and the words are theirs."""
+    made = keys.get(note.key) if note.key is not None else None
+    return note if made is None or made == note.ref else replace(note, key=None)
 
 
 def join(batch: Batch, other: Batch) -> None:

@@ -372,6 +372,7 @@ class _Run:
             for old, new in gathered.merges:
                 self.journal.merge(old, new, now)
                 self.journal.mark_dirty(self.stream, [new])  # the loser's mark goes with it; its work does not
+            self.journal.mark_dirty(self.stream, gathered.woken)  # for their link is known before their work is done
             for ref in gathered.buried:
                 self.journal.bury(ref, now)
             self.journal.unbury(self.journal.tombstones(gathered.records))
@@ -459,7 +460,7 @@ class _Run:
             self.report.planned += len(made.operations)
             applied = self._apply(applier, batch, gathered, made)
             mine |= {new for _, new in gathered.merges}
-            if self.stop() or not (applied.stale or applied.found or gathered.merges):
+            if self.stop() or not (applied.stale or applied.found or applied.passed_on or gathered.merges):
                 return
             left = self.journal.dirty(self.stream)
             batch = Batch(dirty={})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.journal.store import Store
-from connector.model import Ref, Role, Side
+from connector.model import Kind, Ref, Role, Side
 from connector.state import (
     Base,
     Dirty,
@@ -297,12 +297,13 @@ class Journal:
         """Those of the note refs that we wrote."""
         return {Ref.parse(row[0]) for row in self._in("SELECT target FROM note WHERE pair = ? AND target IN", notes)}
 
-    def known_keys(self, keys: Iterable[str]) -> set[str]:
-        """Those of the keys that the ledger or an intent knows."""
-        wanted = list(keys)
-        rows = self._in("SELECT key FROM note WHERE pair = ? AND key IN", wanted)
-        rows += self._in("SELECT key FROM intent WHERE pair = ? AND key IN", wanted)
-        return {row[0] for row in rows}
+    def keys(self, keys: Iterable[str]) -> dict[str, Ref | None]:
+        """Those of the keys that this journal has used, each with the note that it made, where that is known.
+
+        Another note with such a key is a person's copy of ours.
+        """
+        rows = self._in("SELECT key, result FROM intent WHERE pair = ? AND key IN", keys)
+        return {row[0]: Ref.parse(row[1]) if row[1] else None for row in rows}
 
     def record_sent(self, sent: Sent, run: int) -> None:
         self.store.run(
@@ -331,6 +332,14 @@ class Journal:
                     for i in intents
                 ],
             )
+
+    def adopt(self, sent: Sent, run: int, at: datetime) -> None:
+        """Records a write of ours that was found at the vendor as done, whether or not this journal ever named it."""
+        name = "entry" if sent.source.kind is Kind.TICKET else "note"
+        self.intend(
+            [Intent(sent.key, run, name, sent.source, sent.parent.side, str(sent.parent), IntentState.DONE, at, 0)]
+        )
+        self.settle_intent(sent.key, IntentState.DONE, result=sent.target)
 
     def settle_intent(
         self, key: str, state: IntentState, *, result: Ref | None = None, error: str | None = None

@@ -26,6 +26,11 @@ def is_known(record: Record, field: str) -> bool:
     return field in record.fields or field == "id" or field_value(record, field) is not None
 
 
+def value_of(record: Record, field: str) -> tuple[bool, Value]:
+    """Whether the record's value of this field is known, and the value (a blank is `None`)."""
+    return is_known(record, field), field_value(record, field)
+
+
 def standard_names(kind: Kind) -> frozenset[str]:
     """The standard field names of a kind, and `id`."""
     return frozenset(STANDARD_FIELDS.get(kind, ())) | {"id"}
