@@ -1,4 +1,4 @@
-"""Writes the text of notes and timeline entries from a mapping's templates. Pure; customer text is data, never a template."""
+"""Writes the text of notes and entries from a mapping's templates. Pure; customer text is data, never a template."""
 
 from __future__ import annotations
 

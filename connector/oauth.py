@@ -89,11 +89,11 @@ class TokenEndpoint:
         try:
             content = answer.json()
         except BadAnswer:
-            if answer.status == 200:
+            if answer.status in (200, 201):
                 raise
             content = None
         content = content if isinstance(content, dict) else {}
-        if answer.status != 200 or "error" in content:
+        if answer.status not in (200, 201) or "error" in content:
             raise _refused(answer.message, content.get("error"))
         access, refresh = content.get("access_token"), content.get("refresh_token")
         if not isinstance(access, str) or not _SAFE.fullmatch(access):

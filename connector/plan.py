@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import ceil
 
 from connector.adapter import AddNote, Capabilities, Create, EditNote, PutEntry, Update, Write
 from connector.compose import entry_text, note_body
@@ -605,6 +606,16 @@ class _Draft:
                 ),
             )
         )  # fmt: skip
+
+
+def requests(operations: Iterable[Operation], capabilities: Mapping[Side, Capabilities]) -> int:
+    """About how many requests the operations take, as the vendors' capabilities say."""
+    total = 0.0
+    for op in operations:
+        can = capabilities[op.side]
+        batch = can.update_batch if isinstance(op.write, Update) else 1
+        total += can.calls.get(op.write.name, 1.0) / (1 if op.write.name in can.calls else batch)
+    return ceil(total)
 
 
 def resolve(write: Write, made: Mapping[Ref, Ref]) -> Write:

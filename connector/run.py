@@ -26,7 +26,7 @@ from connector.journal import Journal
 from connector.lock import only_run
 from connector.model import Kind, Ref, Side
 from connector.pair import Pair
-from connector.plan import Context, Operation, Plan, plan
+from connector.plan import Context, Operation, Plan, plan, requests
 from connector.polling import Poller, join
 from connector.state import Dirty, Intent, IntentState, Review, ReviewKind
 
@@ -86,6 +86,10 @@ class Preview:
     """Requests that making the plan took."""
     complete: bool
     """False: only a part was looked at."""
+    cost: int = 0
+    """About how many requests carrying it out takes."""
+    seconds: float = 0.0
+    """About how long that takes, at the speed at which the plan was made."""
 
 
 Progress = Callable[[Operation, Outcome], None]
@@ -118,16 +122,18 @@ def backfill(
     stop: Stop = lambda: False,
     progress: Progress | None = None,
     on_page: Callable[[int, int | None], None] = lambda done, total: None,
+    again: bool = False,
 ) -> Report:
     """Brings the tickets last changed in [since, until) into the CRM, page by page, and never writes to the help desk.
 
-    Stopped or killed, the same call goes on where it was.
+    Stopped or killed, the same call goes on where it was. `again`: goes through a window that is done once more, for what
+    a changed mapping adds. Raises UsageError for a window that is done otherwise.
     """
     stream = backfill_stream(since, until)
     with only_run(pair.journal, pair.name):
         run = _Run(pair, "backfill", stream, stop, progress)
         with run.recorded():
-            run.backfill(since, until, on_page)
+            run.backfill(since, until, on_page, again=again)
         return run.report
 
 
@@ -419,8 +425,10 @@ class _Run:
 
     # -- backfill
 
-    def backfill(self, since: datetime, until: datetime | None, on_page: Callable[[int, int | None], None]) -> None:
-        if self.journal.pair_meta(f"{self.stream} done"):
+    def backfill(
+        self, since: datetime, until: datetime | None, on_page: Callable[[int, int | None], None], *, again: bool
+    ) -> None:
+        if self.journal.pair_meta(f"{self.stream} done") and not again:
             raise UsageError(
                 "this backfill is done; what changed since is the sync's",
                 hint="name another window with --since and --until, or add --again",
@@ -469,7 +477,7 @@ class _Run:
     # -- dry run
 
     def preview(self, since: datetime | None, until: datetime | None, limit: int | None) -> Preview:
-        calls = self.pair.calls()
+        calls, begun = self.pair.calls(), self.clock.monotonic()
         batch = Batch(dirty={})
         complete = True
         if since is not None:
@@ -492,7 +500,10 @@ class _Run:
         if limit is not None and len(batch.dirty) > limit:
             batch.dirty = dict(islice(sorted(batch.dirty.items()), limit))
         _, made = self._plan(batch, since)
-        return Preview(made, polled, self.pair.calls() - calls, complete)
+        took, spent = self.pair.calls() - calls, self.clock.monotonic() - begun
+        can = {side: adapter.capabilities for side, adapter in self.pair.adapters.items()}
+        cost = requests(made.operations, can)
+        return Preview(made, polled, took, complete, cost, cost * spent / max(took, 1))
 
 
 def _creates(intent: Intent) -> bool:

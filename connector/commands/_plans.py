@@ -29,6 +29,8 @@ def show_preview(face: Face, name: str, preview: Preview, *, limit: int | None =
     looked = f"{preview.polled} records looked at" + ("" if preview.complete else ", and there are more")
     total = f"{len(operations)} writes ({sums})" if operations else "nothing to write"
     face.say(f"{name}: {total}; {len(preview.plan.reviews)} to decide; {looked} with {preview.calls} requests")
+    if operations:
+        face.say(f"{name}: writing it takes about {preview.cost} requests, {duration(preview.seconds)}")
 
 
 def preview_data(name: str, preview: Preview) -> dict[str, Any]:
@@ -38,6 +40,8 @@ def preview_data(name: str, preview: Preview) -> dict[str, Any]:
         "polled": preview.polled,
         "calls": preview.calls,
         "complete": preview.complete,
+        "cost": preview.cost,
+        "seconds": round(preview.seconds, 1),
         "operations": [
             {
                 "key": op.key,
@@ -53,6 +57,14 @@ def preview_data(name: str, preview: Preview) -> dict[str, Any]:
         ],
         "reviews": [{"kind": one.kind, "subject": one.subject, **one.detail} for one in preview.plan.reviews],
     }
+
+
+def duration(seconds: float) -> str:
+    """A time in words that a person plans with: `40 s`, `3 min`, `2 h 10 min`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _changes(op: Operation) -> list[str]:

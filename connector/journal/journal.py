@@ -273,7 +273,8 @@ class Journal:
     def set_tag(self, desk: Ref, crm: Ref, tag: TagBase) -> None:
         self.store.run(
             "INSERT INTO tag (pair, desk, crm, desk_tag, crm_tag, origin, sure) VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (pair, desk, crm, desk_tag) DO UPDATE SET sure = CASE WHEN tag.sure = 1 THEN 1 ELSE excluded.sure END",
+            " ON CONFLICT (pair, desk, crm, desk_tag)"
+            " DO UPDATE SET sure = CASE WHEN tag.sure = 1 THEN 1 ELSE excluded.sure END",
             (self.pair, str(desk), str(crm), tag.desk_tag, tag.crm_tag, tag.origin, int(tag.sure)),
         )
 

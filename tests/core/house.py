@@ -44,9 +44,7 @@ def rule(desk: str, crm: str, direction: Direction = Direction.BOTH, policy: Pol
         kind, field = text.split(".", 1)
         return FieldPath(Kind(kind), field)
 
-    return FieldRule(
-        desk=path(desk), crm=path(crm), direction=direction, policy=policy, to_crm=same, to_desk=same
-    )
+    return FieldRule(desk=path(desk), crm=path(crm), direction=direction, policy=policy, to_crm=same, to_desk=same)
 
 
 def rules(**changes: Any) -> Rules:
@@ -88,7 +86,9 @@ def rules(**changes: Any) -> Rules:
 class House:
     """Two worlds and a pair between them, with people who act on both."""
 
-    def __init__(self, folder: Path, *, mapping: Rules | None = None, brakes: Brakes | None = None, **worlds: Any) -> None:
+    def __init__(
+        self, folder: Path, *, mapping: Rules | None = None, brakes: Brakes | None = None, **worlds: Any
+    ) -> None:
         self.clock = ManualClock()
         self.desk = World(Side.DESK, self.clock, **worlds.get("desk", {}))
         self.crm = World(Side.CRM, self.clock, **worlds.get("crm", {}))
@@ -126,7 +126,9 @@ class House:
 
     # -- people
 
-    def customer(self, name: str = "Ada Example", email: str | None = "ada@acme.example", **fields: Any) -> tuple[Ref, Ref]:
+    def customer(
+        self, name: str = "Ada Example", email: str | None = "ada@acme.example", **fields: Any
+    ) -> tuple[Ref, Ref]:
         """A person whom both sides know."""
         return self.requester(name, email, **fields), self.contact(name, email, **fields)
 

@@ -27,12 +27,13 @@ def everything(house: House) -> None:
 
 def state(house: House) -> dict[str, object]:
     """What people can see, without ids and times."""
+    records = [*house.desk.records.values(), *house.crm.records.values()]
     return {
         "entries": sorted((entry.title, len(entry.on)) for entry in house.crm.entries.values()),
         "notes": sorted(note.body.text.split("[deskbridge:")[0].strip() for note in [
             *house.desk.notes.values(), *house.crm.notes.values()]),
-        "tags": sorted(str(sorted(record.tags or ())) for record in [*house.desk.records.values(), *house.crm.records.values()]),
-        "phones": sorted(str(r.fields.get("phone")) for r in [*house.desk.records.values(), *house.crm.records.values()]),
+        "tags": sorted(str(sorted(record.tags or ())) for record in records),
+        "phones": sorted(str(record.fields.get("phone")) for record in records),
     }  # fmt: skip
 
 

@@ -264,7 +264,7 @@ def test_a_brake_trips_before_anything_is_written(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_changes_nothing_and_says_what_the_sync_then_does(house: House) -> None:
-    requester, contact = house.customer()
+    requester, _ = house.customer()
     ticket = house.ticket(requester)
     house.desk_note(ticket, "hello")
     house.clock.advance(60)

@@ -1,4 +1,4 @@
-"""What people do on both sides, drawn by a seed. Every value and every note that they write is unique, so it can be followed."""
+"""What people do on both sides, drawn by a seed. Every value and note that they write is unique, so it can be followed."""
 
 from __future__ import annotations
 

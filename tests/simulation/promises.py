@@ -160,7 +160,8 @@ class Promises:
         journal = self.house.journal()
         try:
             return any(
-                review.kind is ReviewKind.CONFLICT and review.detail.get("rule") == rule and review.state in ("decided", "done")
+                review.kind is ReviewKind.CONFLICT and review.detail.get("rule") == rule
+                and review.state in ("decided", "done")
                 and str(ref) in (review.detail.get("desk"), review.detail.get("crm"))
                 for review in journal.reviews(state=None)
             )  # fmt: skip
@@ -216,7 +217,7 @@ class Promises:
                     yield note, f"{found[0][0]}v{found[0][1]}"
 
     def _notes_arrived(self, links: list[Link], about: str) -> None:
-        """Every internal note stands on every contact and deal of its ticket; every CRM note on some ticket, if one is open."""
+        """Every internal note stands on each contact and deal of its ticket; every CRM note on an open ticket, if any."""
         for note, token in self._people_notes(self.house.desk):
             if note.visibility is Visibility.PUBLIC or note.created < self._began():
                 continue
