@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from connector import richtext
 
 pytest.register_assert_rewrite("tests.stepkill.scenario")
 
@@ -21,3 +24,12 @@ def fast(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=memory, prefix="deskbridge-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered() -> Iterator[None]:
+    """The same few texts are converted thousands of times, by pure functions; once is enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("convert", "plain", "mark", "unmark", "find_key", "truncate"):
+            patch.setattr(richtext, name, cache(getattr(richtext, name)))
+        yield
