@@ -8,7 +8,7 @@ from datetime import datetime
 from connector.errors import UsageError
 from connector.journal import Journal
 from connector.journal.journal import SYNC
-from connector.model import Ref
+from connector.model import Kind, Ref
 from connector.state import IntentState, Review, ReviewKind
 
 DECISIONS: Mapping[ReviewKind, str] = {
@@ -37,9 +37,10 @@ def decide(journal: Journal, review_id: int, choice: str, at: datetime) -> Revie
         carried_out = review.kind in (ReviewKind.UNKNOWN, ReviewKind.REFUSED)
         journal.close_review(review.id, "done" if carried_out else "decided", at, choice)
         if choice not in ("dismiss", "made", "none"):
-            for ref in _refs(review):
+            refs = _refs(review) | _tickets_of_a_note(review, journal)
+            for ref in refs:
                 journal.unsee(ref)
-            journal.mark_dirty(SYNC, _refs(review))
+            journal.mark_dirty(SYNC, refs)
     return review
 
 
@@ -65,8 +66,21 @@ def _is_ref(text: str) -> bool:
     return True
 
 
-def _refs(review: Review) -> list[Ref]:
+def _refs(review: Review) -> set[Ref]:
     """The records that the next run has to look at again."""
-    texts = [review.detail[name] for name in ("ticket", "desk", "crm", "source") if name in review.detail]
-    refs = [Ref.parse(text) for text in texts if _is_ref(text)]
-    return sorted({ref for ref in refs if not ref.id.startswith("new:") and ref.kind.value not in ("note", "entry")})
+    refs = _named(review, "ticket", "desk", "crm", "source")
+    return {ref for ref in refs if not ref.id.startswith("new:") and ref.kind not in (Kind.NOTE, Kind.ENTRY)}
+
+
+def _tickets_of_a_note(review: Review, journal: Journal) -> set[Ref]:
+    """The tickets whose notes the next run reads again: a note that was not written is found through them."""
+    if not any(ref.kind is Kind.NOTE for ref in _named(review, "source")):
+        return set()
+    targets = _named(review, "target")
+    return {ref for ref in targets if ref.kind is Kind.TICKET} | {
+        link.desk for link in journal.links(targets) if link.desk.kind is Kind.TICKET
+    }
+
+
+def _named(review: Review, *names: str) -> set[Ref]:
+    return {Ref.parse(text) for name in names if _is_ref(text := review.detail.get(name, ""))}
