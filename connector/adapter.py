@@ -107,6 +107,12 @@ class Finding:
     warning: bool = False
 
 
+def failure(what: str, error: DeskbridgeError) -> Finding:
+    """What an error says of what was tried: what happened and what to do, but for the advice to run this very check."""
+    advice = error.hint if error.hint and error.hint != "deskbridge check" else ""
+    return Finding(what=what, ok=False, need=f"{error.message} ({advice})" if advice else error.message)
+
+
 # -------------------------------------------------------------------------------------------------------------- reading
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from connector.adapter import Adapter, Finding
+from connector.adapter import Adapter, Finding, failure
 from connector.config import Config, Pair
 from connector.connect import connect
 from connector.errors import ConfigError, DeskbridgeError
@@ -64,5 +64,4 @@ def check_system(settings: VendorSettings, side: Side, given: Tools) -> list[Fin
         finally:
             adapter.close()
     except DeskbridgeError as error:
-        need = f"{error.message} ({error.hint})" if error.hint else error.message
-        return [Finding(what=CONNECT, ok=False, need=need)]
+        return [failure(CONNECT, error)]

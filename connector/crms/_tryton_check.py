@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from connector.adapter import FieldInfo, Finding
+from connector.adapter import FieldInfo, Finding, failure
 from connector.crms._tryton_records import DEAL_CUSTOM, NOTE_FIELDS, Account
 from connector.crms._tryton_rest import CATEGORY, DEAL, NOTE, PARTY, Domain, Rest, Row
 from connector.crms._tryton_write import COMPANY_WRITABLE, CONTACT_WRITABLE, DEAL_WRITABLE
@@ -35,7 +35,7 @@ def check(rest: Rest, account: Account, company: int) -> list[Finding]:
     try:
         companies = rest.by_id("company.company", [company], ["party", "currency.code"])
     except DeskbridgeError as error:
-        return [Finding(what="Tryton answers and takes the key", ok=False, need=error.hint or error.message)]
+        return [failure("Tryton answers and takes the key", error)]
     here = company in companies
     findings = [
         Finding(what="Tryton answers and takes the key", ok=True),
@@ -86,7 +86,7 @@ def _tried(what: str, works: Callable[[], bool], need: str) -> Finding:
     try:
         ok = works()
     except DeskbridgeError as error:
-        return Finding(what=what, ok=False, need=error.hint or error.message)
+        return failure(what, error)
     return Finding(what=what, ok=ok, need="" if ok else need)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from connector.adapter import Capabilities, FieldInfo, Finding, Outcome, Page, Write, each
+from connector.adapter import Capabilities, FieldInfo, Finding, Outcome, Page, Write, each, failure
 from connector.auth import OAuthPaths, authenticate
 from connector.desks._zendesk_poll import OLDEST_NOW, Poll
 from connector.desks._zendesk_reader import Reader
@@ -174,7 +174,7 @@ class Zendesk:
         try:
             answer = self._reader.get(path, params)
         except DeskbridgeError as error:
-            findings.append(Finding(what=what, ok=False, need=error.hint or error.message))
+            findings.append(failure(what, error))
             return None
         findings.append(Finding(what=what, ok=True))
         return answer
