@@ -31,7 +31,8 @@ from connector.errors import DeskbridgeError, NotFound, TryLater, Unauthorized, 
 from connector.journal import Journal
 from connector.mapping.values import value_of
 from connector.model import Kind, Note, Record, Ref, Side
-from connector.plan import Effects, Operation, Plan, SetBase, note_print, pending, resolve
+from connector.operations import Effects, Operation, Plan, SetBase, pending, resolve
+from connector.plan import note_print
 from connector.state import Base, Dirty, Intent, IntentState, Link, Review, ReviewKind
 from connector.transport import Clock
 

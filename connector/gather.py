@@ -20,8 +20,8 @@ from connector.match import parties_of
 from connector.merge import Ruling
 from connector.model import Kind, Record, Ref, Side
 from connector.note_routes import NoteRoutes
-from connector.plan import EntryView, LinkView, Snapshot
 from connector.reading import Reader, is_pending
+from connector.snapshot import EntryView, LinkView, Snapshot
 from connector.state import Dirty, Link, ReviewKind, TagBase
 
 

@@ -18,8 +18,8 @@ from connector.match import (
     own_values,
 )
 from connector.model import Kind, Record, Ref, Role, Side
-from connector.plan import PENDING, CreateView
 from connector.reading import Reader, is_pending
+from connector.snapshot import PENDING, CreateView
 from connector.state import Link, Review, ReviewKind, make_key
 
 

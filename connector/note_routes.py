@@ -12,9 +12,9 @@ from connector.journal import Journal
 from connector.linking import Linker
 from connector.mapping.rules import NoteTarget, Rules
 from connector.model import Kind, Note, Record, Ref, Role, Side
-from connector.plan import NoteView, Slot
 from connector.polling import person_s
 from connector.reading import Reader, is_pending
+from connector.snapshot import NoteView, Slot
 from connector.state import Sent
 
 

@@ -6,104 +6,22 @@ by `gather`; what it decides is a `Plan` of operations, which `apply` carries ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from math import ceil
 
 from connector.adapter import AddNote, Capabilities, Create, EditNote, PutEntry, Update, Write
 from connector.compose import entry_text, note_body
 from connector.errors import MappingError
 from connector.mapping.rules import Direction, FieldRule, Rules
 from connector.mapping.values import value_of
-from connector.merge import Action, Ruling, decide, merge_tags
+from connector.merge import Action, decide, merge_tags
 from connector.model import Kind, Note, Record, Ref, Role, Side, Value, Visibility
+from connector.operations import Effects, Operation, Plan, SetBase
+from connector.snapshot import PENDING, CreateView, EntryView, LinkView, NoteView, Snapshot
 from connector.state import Base, Link, Prints, Review, ReviewKind, Sent, TagBase, make_key
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PENDING = "new:"
-"""The id of a record that an earlier operation of the same plan will make is this and the operation's key."""
-
-
-# ---------------------------------------------------------------------------------------------------------------- input
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkView:
-    """Two linked records, and what they last agreed on."""
-
-    link: Link
-    new: bool
-    desk: Record
-    crm: Record
-    bases: Mapping[str, Base] = field(default_factory=dict)
-    tags: Sequence[TagBase] = ()
-    elsewhere: frozenset[TagBase] = frozenset()
-    """What other tickets share with this CRM record."""
-    around: frozenset[TagBase] = frozenset()
-    """What this ticket shares with other CRM records."""
-    rulings: Mapping[str, Ruling] = field(default_factory=dict)
-    sources: frozenset[Ref]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateView:
-    """A desk contact or company that the CRM lacks and the mapping wants made."""
-
-    desk: Record
-    kind: Kind
-    link: Link
-    """Its `crm` is a pending ref."""
-    tickets: frozenset[Link]
-    """The links of tickets that hang on it."""
-    company: Ref | None
-    sources: frozenset[Ref]
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A place to which a note or entry may go: a name that outlives merges, and the record that it means now."""
-
-    name: str
-    parent: Ref
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteView:
-    """A note, where it may go, and where it went already."""
-
-    note: Note
-    to: Side
-    slots: tuple[Slot, ...]
-    context: Mapping[str, str] = field(repr=False)
-    sent: Mapping[str, Sent] = field(default_factory=dict)
-    sources: frozenset[Ref]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryView:
-    """A ticket, the CRM records on whose timelines it is to stand, and where it stands already."""
-
-    ticket: Record
-    slots: tuple[Slot, ...]
-    sent: Mapping[str, Sent] = field(default_factory=dict)
-    sources: frozenset[Ref]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """Everything that a plan is made from."""
-
-    links: tuple[LinkView, ...] = ()
-    creates: tuple[CreateView, ...] = ()
-    notes: tuple[NoteView, ...] = ()
-    entries: tuple[EntryView, ...] = ()
-    reviews: tuple[Review, ...] = ()
-    """Ambiguous and unmatched records, found while matching."""
-    present: Mapping[str, Ref] = field(default_factory=dict)
-    """Keys of ours seen on notes at a vendor, and the note: such a write is made already, whatever the journal says."""
-    sources: frozenset[Ref] = frozenset()
-    """All that this plan settles: what no operation needs is settled as soon as the plan is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,92 +35,6 @@ class Context:
     """Names the pair of accounts, so that keys of two pairs never meet."""
     only: Side | None = None
     """A backfill writes to the CRM alone."""
-
-
-# --------------------------------------------------------------------------------------------------------------- output
-
-
-@dataclass(frozen=True, slots=True)
-class SetBase:
-    """A merge base to record once the write is confirmed. The written side's print is taken from the answer."""
-
-    desk: Ref
-    crm: Ref
-    rule: str
-    base: Base
-    written: Side | None = None
-    field: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
-    """What the journal learns when an operation is confirmed (or at once, when nothing has to be written)."""
-
-    bases: tuple[SetBase, ...] = ()
-    tags: tuple[tuple[Ref, Ref, TagBase], ...] = ()
-    drop_tags: tuple[tuple[Ref, Ref, str], ...] = ()
-    links: tuple[Link, ...] = ()
-    sent: Sent | None = None
-    ruled: tuple[int, ...] = ()
-    """Reviews that this carries out."""
-    pass_on: bool = False
-    """A field was written that other tickets of the same CRM record share both ways: they are to get it too. Or a record
-    was made whose tickets have tags for it.
-    """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One write, and all that is to be known of it before and after."""
-
-    write: Write
-    side: Side
-    target: Ref
-    """The record written to (the pending ref of a create)."""
-    source: Ref
-    """The record or note whose change this carries."""
-    sources: frozenset[Ref]
-    reasons: tuple[str, ...]
-    effects: Effects = Effects()
-
-    @property
-    def key(self) -> str:
-        return self.write.key
-
-    @property
-    def wave(self) -> int:
-        """Operations of a wave do not depend on each other."""
-        match self.write:
-            case Create():
-                return 0 if self.write.kind is Kind.COMPANY else 1
-            case Update():
-                return 2
-            case PutEntry():
-                return 3
-            case _:
-                return 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What must be written where, and why; what a person must decide; what is agreed without a write."""
-
-    operations: tuple[Operation, ...] = ()
-    quiet: Effects = Effects()
-    quiet_sent: tuple[Sent, ...] = ()
-    """Writes found made already (their key stands at the vendor), to be recorded."""
-    reviews: tuple[Review, ...] = ()
-    looked_at: frozenset[str] = frozenset()
-    """The subjects of every field decided: an open conflict among them that is none any more is moot."""
-    sources: frozenset[Ref] = frozenset()
-
-    @property
-    def settled(self) -> frozenset[Ref]:
-        """The sources that no operation works for."""
-        return self.sources - {ref for op in self.operations for ref in op.sources}
-
-
-# ----------------------------------------------------------------------------------------------------------------- plan
 
 
 def plan(snapshot: Snapshot, context: Context) -> Plan:
@@ -606,45 +438,6 @@ class _Draft:
                 ),
             )
         )  # fmt: skip
-
-
-def requests(operations: Iterable[Operation], capabilities: Mapping[Side, Capabilities]) -> int:
-    """About how many requests the operations take, as the vendors' capabilities say."""
-    total = 0.0
-    for op in operations:
-        can = capabilities[op.side]
-        batch = can.update_batch if isinstance(op.write, Update) else 1
-        total += can.calls.get(op.write.name, 1.0) / (1 if op.write.name in can.calls else batch)
-    return ceil(total)
-
-
-def resolve(write: Write, made: Mapping[Ref, Ref]) -> Write:
-    """The write with the pending refs of records made meanwhile replaced by the real ones."""
-    match write:
-        case Create():
-            links = {role: tuple(made.get(ref, ref) for ref in refs) for role, refs in write.links.items()}
-            return replace(write, links=links)
-        case AddNote() | EditNote():
-            return replace(write, parent=made.get(write.parent, write.parent))
-        case PutEntry():
-            return replace(write, on=tuple(sorted({made.get(ref, ref) for ref in write.on})))
-        case _:
-            return write
-
-
-def pending(write: Write) -> Iterable[Ref]:
-    """The pending refs that a write waits for."""
-    refs: tuple[Ref, ...]
-    match write:
-        case Create():
-            refs = tuple(ref for group in write.links.values() for ref in group)
-        case AddNote() | EditNote():
-            refs = (write.parent,)
-        case PutEntry():
-            refs = write.on
-        case _:
-            refs = ()
-    return [ref for ref in refs if ref.id.startswith(PENDING)]
 
 
 def note_print(note: Note, prints: Prints) -> str:

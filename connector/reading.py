@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from connector.adapter import Adapter
 from connector.model import Gone, Record, Ref, Role, Side
-from connector.plan import PENDING
+from connector.snapshot import PENDING
 
 
 def is_pending(ref: Ref) -> bool:

@@ -25,8 +25,9 @@ from connector.gather import Gathered, gather
 from connector.journal import Journal
 from connector.lock import only_run
 from connector.model import Kind, Ref, Side
+from connector.operations import Operation, Plan, requests
 from connector.pair import Pair
-from connector.plan import Context, Operation, Plan, plan, requests
+from connector.plan import Context, plan
 from connector.polling import Poller, join
 from connector.state import Dirty, Intent, IntentState, Review, ReviewKind
 

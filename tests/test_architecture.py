@@ -32,6 +32,8 @@ ROOMS: dict[str, str] = {
     "connector.match": "decide",
     "connector.merge": "decide",
     "connector.plan": "decide",
+    "connector.snapshot": "decide",
+    "connector.operations": "decide",
     "connector.compose": "decide",
     "connector.content": "decide",
     "connector.redaction": "redaction",

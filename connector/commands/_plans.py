@@ -10,7 +10,7 @@ import click
 from connector.commands._face import Face
 
 if TYPE_CHECKING:
-    from connector.plan import Operation
+    from connector.operations import Operation
     from connector.run import Preview
 
 

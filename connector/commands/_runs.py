@@ -12,8 +12,8 @@ from connector.errors import DeskbridgeError
 
 if TYPE_CHECKING:
     from connector.adapter import Outcome
+    from connector.operations import Operation
     from connector.pair import Pair
-    from connector.plan import Operation
     from connector.run import Report
 
 Stop = Callable[[], bool]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from connector.adapter import Outcome
     from connector.commands._story import Story
     from connector.config import Config
-    from connector.plan import Operation
+    from connector.operations import Operation
     from connector.run import Report
 
 _DAYS = 7

@@ -26,9 +26,9 @@ from connector.errors import (
 from connector.journal.store import Store
 from connector.mapping.rules import NoteTarget, WhenNone
 from connector.pair import Brakes
-from connector.plan import Snapshot
 from connector.reviews import decide
 from connector.sandbox.memory_terms import CRM, DESK, US, Call, Crash, LandsLater, Quirks
+from connector.snapshot import Snapshot
 from connector.state import ReviewKind
 from tests.core.house import House, rules
 from tests.simulation.people import People
