@@ -84,7 +84,7 @@ def _address(url: str) -> str:
 def _escaped(text: str) -> str:
     from connector import richtext
 
-    return richtext.convert(Body(" ".join(text.split()), Format.TEXT), Format.MARKDOWN).text.strip()
+    return richtext.escape_line(text)
 
 
 def _text(value: Value) -> str:

@@ -13,18 +13,30 @@ of another note already.
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 from typing import TYPE_CHECKING
 
 from connector.model import Body, Format
 from connector.richtext_clean import clean_html, clean_text, safe_link
-from connector.richtext_render import escape_markdown, render, tokens
+from connector.richtext_render import escape_line, escape_markdown, render, tokens
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-__all__ = ["MARK_ROOM", "convert", "escape_markdown", "find_key", "mark", "plain", "safe_link", "truncate", "unmark"]
+__all__ = [
+    "MARK_ROOM",
+    "convert",
+    "escape_line",
+    "escape_markdown",
+    "find_key",
+    "mark",
+    "plain",
+    "safe_link",
+    "truncate",
+    "unmark",
+]
 
 MARK_ROOM = 40
 """Characters that `mark` adds at most, in any format."""
@@ -170,6 +182,7 @@ def _from_markdown(text: str) -> str:
     return str(_parser().render(_TOO_DEEP.sub(r"\1", text)))
 
 
+@functools.cache
 def _parser() -> MarkdownIt:
     """Reads CommonMark with tables and `~~`, takes no HTML, and keeps line ends as people typed them."""
     from markdown_it import MarkdownIt

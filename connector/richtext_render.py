@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from connector.richtext_clean import clean_text
+
 _TOKEN = re.compile(r"<(/?)([a-z0-9]+)((?:\s[^<>]*)?)>|([^<]+)")
 _ATTRIBUTE = re.compile(r'([a-z]+)="([^"]*)"')
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&])")
@@ -47,6 +49,14 @@ def tokens(clean: str) -> Iterator[Token]:
 def escape_markdown(text: str) -> str:
     """The text with every character escaped that could begin Markdown within a line."""
     return _SPECIAL.sub(r"\\\1", text)
+
+
+def escape_line(text: str) -> str:
+    """One line of plain text as Markdown that formats nothing, wherever in a template it stands."""
+    line = escape_markdown(" ".join(clean_text(text).split()))
+    if _LINE_START.match(line):
+        return "\\" + line
+    return _NUMBER_START.sub(r"\1\\\2", line, count=1) if _NUMBER_START.match(line) else line
 
 
 def render(clean: str, *, markdown: bool) -> str:

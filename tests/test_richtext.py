@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.model import Body, Format
-from connector.richtext import MARK_ROOM, convert, find_key, mark, plain, truncate, unmark
+from connector.richtext import MARK_ROOM, convert, escape_line, find_key, mark, plain, truncate, unmark
 
 KEY = "abcdefgh234567xy"
 HTML, TEXT, MARKDOWN = Format.HTML, Format.TEXT, Format.MARKDOWN
@@ -452,3 +452,16 @@ def test_no_cut_exceeds_its_limit_or_breaks_what_is_kept(source: str, form: Form
     assert len(cut.text) <= limit
     assert truncate(cut, limit) == cut
     assert harmless(convert(cut, HTML).text)
+
+
+@pytest.mark.parametrize(
+    "words", ["# not a heading", "- no item", "1. no item", "**bold** [x](https://evil.example)", "> a", "a\nb", "=="]
+)
+def test_one_line_of_words_formats_nothing_wherever_it_stands(words: str) -> None:
+    line = escape_line(words)
+    for around in ("{}", "x {} y", "**{}**"):
+        text = around.format(line)
+        shown = plain(Body(text, Format.MARKDOWN))
+        assert " ".join(words.split()) in shown
+        assert "<h1" not in convert(Body(text, Format.MARKDOWN), Format.HTML).text
+        assert "href" not in convert(Body(text, Format.MARKDOWN), Format.HTML).text
