@@ -1,4 +1,7 @@
-"""One run at a time per journal and pair: a lock on a file beside the journal, let go by the system when a process dies."""
+"""One run at a time per journal and pair: a lock on a file beside the journal, let go by the system when a process dies.
+
+The file holds the number of the last run. A journal that does not know of that run was restored from a backup, or lost.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,25 @@ from pathlib import Path
 from connector.errors import JournalError, Locked
 
 
+class Held:
+    """The lock while it is held."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def last_run(self) -> int:
+        """The number of the last run that held it; 0 when nobody knows."""
+        text = os.pread(self._handle, 20, 0).strip()
+        return int(text) if text.isdigit() else 0
+
+    def remember(self, run: int) -> None:
+        """Writes the number of this run. A full disk is the journal's to tell of."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._handle, f"{run:019d}\n".encode(), 0)
+
+
 @contextlib.contextmanager
-def only_run(journal: Path, pair: str) -> Iterator[None]:
+def only_run(journal: Path, pair: str) -> Iterator[Held]:
     """Holds the pair's lock. Raises Locked at once when another run holds it."""
     path = journal.with_name(f"{journal.name}.{pair}.lock")
     try:
@@ -29,6 +49,6 @@ def only_run(journal: Path, pair: str) -> Iterator[None]:
             raise Locked(
                 f"another run of pair {pair!r} holds the lock {path}", hint="deskbridge status  # shows what it does"
             ) from None
-        yield
+        yield Held(handle)
     finally:
         os.close(handle)

@@ -23,7 +23,7 @@ from connector.errors import (
 )
 from connector.gather import Gathered, gather
 from connector.journal import Journal
-from connector.lock import only_run
+from connector.lock import Held, only_run
 from connector.model import Kind, Ref, Side
 from connector.operations import Operation, Plan, requests
 from connector.pair import Pair
@@ -32,6 +32,7 @@ from connector.polling import Poller, join
 from connector.state import Dirty, Intent, IntentState, Review, ReviewKind
 
 SYNC = "sync"
+_LOST = "lost"
 _ROUNDS = 4
 """A run plans again what was stale when it wrote, so many times."""
 
@@ -108,9 +109,9 @@ def sync(
 
     A first sync starts now, or at the pair's `start`. Raises Locked, BrakeTripped, JournalError, and what a poll raises.
     """
-    with only_run(pair.journal, pair.name):
+    with only_run(pair.journal, pair.name) as held:
         run = _Run(pair, "sync", SYNC, stop, progress)
-        with run.recorded():
+        with run.recorded(held):
             run.sync(max_writes)
         return run.report
 
@@ -131,9 +132,9 @@ def backfill(
     a changed mapping adds. Raises UsageError for a window that is done otherwise.
     """
     stream = backfill_stream(since, until)
-    with only_run(pair.journal, pair.name):
+    with only_run(pair.journal, pair.name) as held:
         run = _Run(pair, "backfill", stream, stop, progress)
-        with run.recorded():
+        with run.recorded(held):
             run.backfill(since, until, on_page, again=again)
         return run.report
 
@@ -180,11 +181,12 @@ class _Run:
         self.unfinished = 0
 
     @contextmanager
-    def recorded(self) -> Iterator[None]:
+    def recorded(self, held: Held) -> Iterator[None]:
         """Writes the run's beginning and end into the journal, and closes it."""
         begun, calls = self.clock.monotonic(), self.pair.calls()
         try:
             self.id = self.journal.start_run(self.command, self.clock.now())
+            self._recognise_a_backup(held)
             self._begin()
             code: int | None = None
             try:
@@ -202,6 +204,19 @@ class _Run:
         finally:
             self.journal.close()
 
+    def _recognise_a_backup(self, held: Held) -> None:
+        """Where a later run than the journal's last held the lock, writes may have been made that the journal does not know.
+
+        Each stream then looks every create up, until it has once worked all that it polled; for ever, if there is no cursor
+        from which it could have polled what was written.
+        """
+        if held.last_run() >= self.id:
+            with self.journal.transaction():
+                self.journal.set_pair_meta("restored", str(self.id) if self.journal.streams() else _LOST)
+        held.remember(self.id)
+        restored = self.journal.pair_meta("restored")
+        self.poller.behind = restored is not None and self.journal.pair_meta(f"{self.stream} caught up") != restored
+
     def _begin(self) -> None:
         """Writes that replace are planned anew; those that an earlier run left behind are no longer wanted."""
         with self.journal.transaction():
@@ -209,14 +224,23 @@ class _Run:
                 if not _creates(intent):
                     self.journal.settle_intent(key, IntentState.VOID)
             if not self.backfilling and self.journal.pair_meta("started") is None:
-                started = self.pair.start or self.clock.now()
+                # Vendors' times count in seconds: a note written right after this must not seem older.
+                started = self.pair.start or self.clock.now().replace(microsecond=0)
                 self.journal.set_pair_meta("started", started.isoformat())
 
     def _end(self, code: int | None) -> None:
         self.report.reviews = len(self.journal.reviews())
         self.report.waiting = max(len(self.journal.dirty(self.stream)), self.unfinished)
+        if code is None and self.report.finished and not self.report.waiting:
+            self._caught_up()
         code = self.report.exit_code if code is None else code
         self.journal.end_run(self.id, self.clock.now(), code, self.report.counts())
+
+    def _caught_up(self) -> None:
+        restored = self.journal.pair_meta("restored")
+        if restored not in (None, _LOST) and self.journal.pair_meta(f"{self.stream} caught up") != restored:
+            with self.journal.transaction():
+                self.journal.set_pair_meta(f"{self.stream} caught up", str(restored))
 
     # -- sync
 

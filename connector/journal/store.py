@@ -142,6 +142,8 @@ def _hint(text: str) -> str:
     text = text.lower()
     if "full" in text or "no space" in text:
         return "free disk space; nothing is lost: the next run goes on from what was recorded"
+    if "i/o error" in text:
+        return "see whether the disk is full or failing (free disk space, then run again); what was recorded is kept"
     if "locked" in text or "busy" in text:
         return "another program holds the file; run again when it has let go"
     if "readonly" in text or "read-only" in text or "permission" in text or "unable to open" in text:
