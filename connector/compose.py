@@ -9,6 +9,9 @@ from string import Template
 from connector.mapping.rules import EntryRule
 from connector.model import Body, Format, Note, Record, Value
 
+_LONGEST_WORDS = 250
+"""The most characters of a subject or a name in a template: a longer one would push the note itself over the vendor's limit."""
+
 
 def note_body(
     template: str, note: Note, context: Mapping[str, str], to: Format, limit: int, marker: str | None
@@ -84,7 +87,8 @@ def _address(url: str) -> str:
 def _escaped(text: str) -> str:
     from connector import richtext
 
-    return richtext.escape_line(text)
+    words = " ".join(text.split())
+    return richtext.escape_line(words if len(words) <= _LONGEST_WORDS else f"{words[: _LONGEST_WORDS - 1]}…")
 
 
 def _text(value: Value) -> str:
