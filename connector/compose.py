@@ -10,7 +10,7 @@ from connector.mapping.rules import EntryRule
 from connector.model import Body, Format, Note, Record, Value
 
 _LONGEST_WORDS = 250
-"""The most characters of a subject or a name in a template: a longer one would push the note itself over the vendor's limit."""
+"""The most characters of a subject or a name in a template: a longer one would push the note itself over the limit."""
 
 
 def note_body(
