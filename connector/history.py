@@ -12,7 +12,7 @@ from connector.model import Kind, Ref, Side
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing known. `about` is one of: link, waiting, deleted, write, note, review."""
+    """One thing known. `about` is one of: link, waiting, deleted, value, write, note, review."""
 
     about: str
     text: str
@@ -49,6 +49,9 @@ def story(journal: Journal, ref: Ref) -> Iterator[Line]:
             yield Line("waiting", f"waits for the next {stream}{tried}{f': {error}' if error else ''}")
     if journal.is_waiting([ref]):
         yield Line("waiting", "waits until a record that it matches turns up")
+    for rule, desk, crm, origin, since in journal.origins(ref):
+        whose = {"desk": "the help desk's", "crm": "the CRM's"}.get(origin, "what both sides had")
+        yield Line("value", f"{rule} of {desk} ~ {crm} is {whose}", since)
     for slot, sent in journal.sent([ref]).get(ref, {}).items():
         yield Line("note", f"was written to {sent.parent} as {sent.target or 'a note that is not there yet'} ({slot})")
     for intent in journal.intents_of(ref).values():

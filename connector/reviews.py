@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from connector.adapter import Adapter
 from connector.errors import UsageError
 from connector.journal import Journal
 from connector.journal.journal import SYNC
-from connector.model import Kind, Ref
+from connector.mapping.rules import Rules
+from connector.mapping.values import field_value, is_known
+from connector.model import Gone, Kind, Ref, Side
 from connector.state import IntentState, Review, ReviewKind
 
 DECISIONS: Mapping[ReviewKind, str] = {
@@ -19,6 +22,25 @@ DECISIONS: Mapping[ReviewKind, str] = {
     ReviewKind.REFUSED: "again (try once more) or dismiss",
 }
 """What each kind of review can be answered with."""
+
+
+def candidates(review: Review, adapters: Mapping[Side, Adapter], rules: Rules) -> Iterator[str]:
+    """What the records of a review hold now, a line each, for the eyes of the person who decides. Reads both vendors."""
+    texts = [review.detail[name] for name in ("desk", "crm", "ticket", "source", "target") if name in review.detail]
+    texts += review.detail.get("candidates", "").split()
+    refs = sorted({Ref.parse(text) for text in texts if _is_ref(text) and ":new:" not in text})
+    rule = next((rule for rule in rules.fields if rule.name == review.detail.get("rule")), None)
+    for side, adapter in adapters.items():
+        wanted = [ref for ref in refs if ref.side is side and ref.kind in adapter.capabilities.kinds]
+        for found in adapter.fetch(wanted) if wanted else ():
+            if isinstance(found, Gone):
+                yield f"{found.ref}: is gone{f', merged into {found.merged_into}' if found.merged_into else ''}"
+                continue
+            path = (rule.desk if side is Side.DESK else rule.crm) if rule else None
+            shown = [path.field] if path is not None and path.kind is found.ref.kind else ["name", "subject", "email"]
+            held = [f"{name} = {field_value(found, name)}" for name in shown if is_known(found, name)]
+            changed = f", changed {found.modified:%Y-%m-%d %H:%M}" if found.modified else ""
+            yield f"{found.ref}: {', '.join(held) or 'blank'}{changed}{f'  {found.url}' if found.url else ''}"
 
 
 def decide(journal: Journal, review_id: int, choice: str, at: datetime) -> Review:

@@ -50,11 +50,14 @@ def list_(face: Face, pair: str | None, every: bool) -> int:
 
 @command.command(epilog="Example: deskbridge review show 7")
 @click.argument("number", type=int)
+@click.option(
+    "--values", is_flag=True, help="Ask both vendors, and show what they hold now: customer data, for your eyes."
+)
 @pair_option
 @config_option
 @json_option
 @click.pass_obj
-def show(face: Face, number: int, pair: str | None) -> None:
+def show(face: Face, number: int, values: bool, pair: str | None) -> None:
     """Show review NUMBER: what it is about, and what may be decided."""
     from connector.journal import Journal
     from connector.reviews import DECISIONS
@@ -72,6 +75,15 @@ def show(face: Face, number: int, pair: str | None) -> None:
     for key, value in sorted(review.detail.items()):
         if not key.endswith("_print"):
             face.say(f"  {key}: {value}")
+    if values:
+        from connector.connect import open_pair
+        from connector.reviews import candidates
+
+        with open_pair(config, name) as ready:
+            for line in candidates(review, ready.adapters, ready.rules):
+                face.say(f"  {line}")
+    elif review.state == "open":
+        face.say("what both sides hold now: add --values")
     if review.state == "open":
         face.say(f"decide it with: deskbridge review decide {review.id} CHOICE")
         face.say(f"  CHOICE: {DECISIONS[review.kind]}")

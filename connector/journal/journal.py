@@ -250,6 +250,16 @@ class Journal:
             found.setdefault((Ref.parse(desk), Ref.parse(crm)), {})[name] = Base(desk_print, crm_print, origin)
         return found
 
+    def origins(self, ref: Ref) -> list[tuple[str, Ref, Ref, str, str]]:
+        """Where the agreed value of each field of this record came from: (rule, desk, crm, origin, start of that run)."""
+        rows = self.store.rows(
+            "SELECT base.field, base.desk, base.crm, base.origin, COALESCE(run.started, '') FROM base"
+            " LEFT JOIN run ON run.id = base.run AND run.pair = base.pair"
+            " WHERE base.pair = ? AND (base.desk = ? OR base.crm = ?) ORDER BY base.field, base.desk, base.crm",
+            (self.pair, str(ref), str(ref)),
+        )
+        return [(row[0], Ref.parse(row[1]), Ref.parse(row[2]), row[3], row[4]) for row in rows]
+
     def set_base(self, desk: Ref, crm: Ref, field: str, base: Base, run: int) -> None:
         self.store.run(
             "INSERT INTO base (pair, desk, crm, field, desk_print, crm_print, origin, run)"

@@ -291,3 +291,29 @@ def test_a_backfill_brings_history_to_the_crm_and_never_writes_to_the_desk(tmp_p
     assert len(house.notes(contact)) == 5
     assert not any(line.startswith("desk") for line in house.ours())
     assert house.desk.mails == []
+
+
+def test_a_review_shows_a_person_what_both_sides_hold_when_asked(house: House) -> None:
+    from connector.reviews import candidates
+
+    requester, contact = house.customer(phone="+12025550101")
+    house.ticket(requester)
+    house.sync()
+    house.desk.edit(requester, {"phone": "+12025550102"})
+    house.crm.edit(contact, {"phone": "+12025550103"})
+    house.sync()
+    review = house.journal().reviews()[0]
+    lines = list(candidates(review, house.pair.adapters, house.pair.rules))
+    assert [("+12025550102" in line, "+12025550103" in line) for line in lines] == [(True, False), (False, True)]
+    assert "+1202555" not in str(review.detail)
+
+
+def test_why_says_whose_value_counts_and_since_when(house: House) -> None:
+    from connector.history import story
+
+    requester, contact = house.customer()
+    house.ticket(requester)
+    house.desk.edit(requester, {"phone": "+12025550101"})
+    house.sync()
+    told = [line.text for line in story(house.journal(), contact) if line.about == "value" and "phone" in line.text]
+    assert told == [f"contact.phone ~ contact.phone of {requester} ~ {contact} is the help desk's"]
