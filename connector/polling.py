@@ -79,9 +79,13 @@ class Poller:
 
 
 def person_s(note: Note, keys: Mapping[str, Ref | None]) -> Note:
-    """The note without its key, where that key made another: someone copied a note of ours, and the words are theirs."""
+    """The note without its key, where that key made another: someone copied a note of ours, and the words are theirs.
+
+    An entry in the form of a note is read back as a note: the same id, another kind.
+    """
     made = keys.get(note.key) if note.key is not None else None
-    return note if made is None or made == note.ref else replace(note, key=None)
+    same = made is not None and (made.side, made.id) == (note.ref.side, note.ref.id)
+    return note if made is None or same else replace(note, key=None)
 
 
 def join(batch: Batch, other: Batch) -> None:
