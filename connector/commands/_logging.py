@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -30,6 +31,17 @@ class _Json(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class _File(logging.FileHandler):
+    """Appends to the log file. Where that fails (a full disk) it says so once; a run does not end for its log."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        if not self.told:
+            self.told = True
+            print(f"deskbridge: log.file: {self.baseFilename} cannot be written; the run goes on", file=sys.stderr)
+
+
 def start_logging(log: Log, *, debug: bool = False) -> None:
     """Sends what `connector` logs to standard error or the file. Libraries are heard from `warning` up.
 
@@ -40,7 +52,7 @@ def start_logging(log: Log, *, debug: bool = False) -> None:
         handler = logging.StreamHandler(sys.stderr)
     else:
         try:
-            handler = logging.FileHandler(log.file, encoding="utf-8")
+            handler = _File(log.file, encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"log.file: {log.file} cannot be written: {error.strerror}") from None
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
@@ -49,7 +61,8 @@ def start_logging(log: Log, *, debug: bool = False) -> None:
     root = logging.getLogger()
     for old in [one for one in root.handlers if one.get_name() == "deskbridge"]:
         root.removeHandler(old)
-        old.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take
+            old.close()
     handler.set_name("deskbridge")
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
