@@ -36,7 +36,7 @@ class _File(logging.FileHandler):
 
     told = False
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+    def handleError(self, record: logging.LogRecord) -> None:
         if not self.told:
             self.told = True
             print(f"deskbridge: log.file: {self.baseFilename} cannot be written; the run goes on", file=sys.stderr)
