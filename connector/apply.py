@@ -37,6 +37,8 @@ from connector.state import Base, Dirty, Intent, IntentState, Link, Review, Revi
 from connector.transport import Clock
 
 _CHUNK = 50
+_OLDER = "an older value"
+"""Equals no fingerprint."""
 _GIVE_UP = 3
 """So many writes in a row that could not be sent, and the rest of the run leaves that side alone."""
 
@@ -166,7 +168,8 @@ class Applier:
                 else:
                     ready.append(op)
             elif intent.state is IntentState.DONE and intent.result is not None:
-                self._confirm(op, Outcome(key=op.key, status=Status.DONE, ref=intent.result), work, applied, found=True)
+                outcome = Outcome(key=op.key, status=Status.DONE, ref=intent.result)
+                self._confirm(_as_written(op, intent), outcome, work, applied, found=True)
             elif intent.state is IntentState.REVIEW:
                 work.finished(op)
             elif not look_up:
@@ -185,11 +188,11 @@ class Applier:
                 applied.errors.append(error)
                 continue
             for op in ops:
-                outcome = answers.get(op.key)
-                if outcome is None:
+                found = answers.get(op.key)
+                if found is None:
                     ready.append(op)
                 else:
-                    self._confirm(op, outcome, work, applied, found=True)
+                    self._confirm(_as_written(op, intents.get(op.key)), found, work, applied, found=True)
         order = {op.key: index for index, op in enumerate(operations)}
         return sorted(ready, key=lambda op: order[op.key])
 
@@ -251,7 +254,7 @@ class Applier:
             self.journal.intend(
                 [
                     Intent(op.key, self.run, write.name, op.source, op.side, str(_target(write, op)),
-                           IntentState.SENT, now, 1)
+                           IntentState.SENT, now, 1, None, op.effects.sent.print if op.effects.sent else "")
                     for unit, writes in sending for op, write in zip(unit, writes, strict=True)
                 ]
             )  # fmt: skip
@@ -350,21 +353,23 @@ class Applier:
             self.made[op.target] = made
         with self.journal.transaction():
             self.journal.settle_intent(op.key, IntentState.DONE, result=made)
-            self._effects(op.effects, outcome, now)
+            self._effects(op.effects, outcome, now, found=found)
             self._recognise(op, outcome)
             self._finish(op, work)
+            if found:  # it says what its source said then: the next round looks whether that still holds
+                self.journal.mark_dirty(self.stream, op.sources)
             applied.passed_on += self._pass_on(op)
         if found:
             applied.found += 1
         else:
             applied.written[f"{op.side} {op.write.name}"] += 1
 
-    def _effects(self, effects: Effects, outcome: Outcome | None, now: datetime) -> None:
+    def _effects(self, effects: Effects, outcome: Outcome | None, now: datetime, *, found: bool = False) -> None:
         for link in effects.links:
             self.journal.link(Link(link.role, link.desk, self.made.get(link.crm, link.crm), link.rule), now)
         for base in effects.bases:
             crm = self.made.get(base.crm, base.crm)
-            self.journal.set_base(base.desk, crm, base.rule, self._answered(base, outcome), self.run)
+            self.journal.set_base(base.desk, crm, base.rule, self._answered(base, outcome, found), self.run)
         for desk, crm, tag in effects.tags:
             self.journal.set_tag(desk, self.made.get(crm, crm), tag)
         for desk, crm, name in effects.drop_tags:
@@ -376,14 +381,20 @@ class Applier:
         for review in effects.ruled:
             self.journal.close_review(review, "done", now)
 
-    def _answered(self, base: SetBase, outcome: Outcome | None) -> Base:
-        """The base as the vendor really stored the value: it may have rounded, trimmed or rewritten it."""
+    def _answered(self, base: SetBase, outcome: Outcome | None, found: bool) -> Base:
+        """The base as the vendor really stored the value: it may have rounded, trimmed or rewritten it.
+
+        A write of an earlier run that was found made may have carried an older value: then the source counts as changed.
+        """
         if base.written is None or outcome is None or outcome.record is None:
             return base.base
         known, value = value_of(outcome.record, base.field)
         if not known:
             return base.base
         stored = self.journal.prints.of(value)
+        if found and stored != (base.base.crm if base.written is Side.CRM else base.base.desk):
+            older = _OLDER if base.written is Side.CRM else stored
+            return replace(base.base, desk=older, crm=stored if base.written is Side.CRM else _OLDER)
         return replace(base.base, crm=stored) if base.written is Side.CRM else replace(base.base, desk=stored)
 
     def _recognise(self, op: Operation, outcome: Outcome) -> None:
@@ -414,14 +425,15 @@ class Applier:
         )
 
     def _pass_on(self, op: Operation) -> bool:
-        """Marks a CRM record as changed for the other desk records that share the written field with it."""
+        """Marks a record as changed for the others on the other side that share the written field with it."""
         if not op.effects.pass_on:
             return False
         if isinstance(op.write, Create):
             tickets = {link.desk for link in op.effects.links if link.desk.kind is Kind.TICKET}
             self.journal.mark_dirty(self.stream, tickets)
             return bool(tickets)
-        shared = len({link.desk for link in self.journal.links([op.target]) if link.desk.kind is op.source.kind}) > 1
+        ends = {end for link in self.journal.links([op.target]) for end in (link.desk, link.crm)}
+        shared = sum(end.side is not op.side and end.kind is op.source.kind for end in ends) > 1
         if shared:
             self.journal.mark_dirty(self.stream, [op.target])
         return shared
@@ -492,6 +504,13 @@ class _Work:
 def refusal_subject(op: Operation) -> str:
     """Names a refused write in a review: the same each time it is refused again."""
     return f"{op.source}|{op.write.name}|{op.target}"
+
+
+def _as_written(op: Operation, intent: Intent | None) -> Operation:
+    """The operation as it was sent then: what its ledger row says is what the vendor holds, not what the source says now."""
+    if intent is None or not intent.print or op.effects.sent is None:
+        return op
+    return replace(op, effects=replace(op.effects, sent=replace(op.effects.sent, print=intent.print)))
 
 
 def _as_sent(write: Write, intent: Intent | None) -> Write:

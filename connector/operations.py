@@ -36,7 +36,7 @@ class Effects:
     ruled: tuple[int, ...] = ()
     """Reviews that this carries out."""
     pass_on: bool = False
-    """A field was written that other tickets of the same CRM record share both ways: they are to get it too. Or a record
+    """A field was written that others share with the same record both ways: they are to get it too. Or a record
     was made whose tickets have tags for it.
     """
 

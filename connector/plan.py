@@ -6,9 +6,10 @@ by `gather`; what it decides is a `Plan` of operations, which `apply` carries ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from connector.adapter import AddNote, Capabilities, Create, EditNote, PutEntry, Update, Write
 from connector.compose import entry_text, note_body
@@ -305,18 +306,16 @@ class _Draft:
             visibility, template = desk_rule.visibility, desk_rule.template
         print_ = note_print(note, self.context.prints)
         for slot in view.slots:
-            sent = view.sent.get(slot.name)
+            named = partial(self._note_key, note.ref, slot.name)
+            row = Sent(note.ref, slot.name, slot.parent, None, "", print_, 0)
+            sent = self._found(view.sent.get(slot.name), row, named, again=not capabilities.note_edit)
             if sent is not None and (sent.print == print_ or sent.target is None):
                 continue
             seq = sent.seq + 1 if sent else 0
-            parts = ("note", str(note.ref), slot.name) + (("edit", str(seq)) if sent else ())
-            key = self.key(*parts)
+            key = named(seq)
             marker = key if capabilities.note_marker else None
             body = note_body(template, note, view.context, capabilities.note_format, capabilities.note_max, marker)
             row = Sent(note.ref, slot.name, slot.parent, None, key, print_, seq)
-            if key in self.snapshot.present:
-                self.sent.append(replace(row, target=self.snapshot.present[key]))
-                continue
             write: Write
             if sent is not None and sent.target is not None and capabilities.note_edit:
                 original = sent.key if capabilities.note_marker else None
@@ -334,6 +333,28 @@ class _Draft:
                     reasons=(f"{note.visibility} note on {note.parent}: {reason}",), effects=Effects(sent=row),
                 )
             )  # fmt: skip
+
+    def _note_key(self, note: Ref, slot: str, seq: int) -> str:
+        return self.key("note", str(note), slot, *(("edit", str(seq)) if seq else ()))
+
+    def _entry_key(self, ticket: Ref, group: str, seq: int) -> str:
+        return self.key("entry", str(ticket), group, str(seq))
+
+    def _found(self, sent: Sent | None, row: Sent, named: Callable[[int], str], *, again: bool) -> Sent | None:
+        """The newest write of this source to this slot: the ledger's, or one found made at the vendor, which is recorded.
+
+        What was found says what was written then, which need not be what the source says now. `again`: each change is a
+        write of its own.
+        """
+        while sent is None or again:
+            seq = sent.seq + 1 if sent else 0
+            key = named(seq)
+            if key not in self.snapshot.present:
+                break
+            print_ = self.snapshot.written.get(key) or row.print
+            sent = replace(row, target=self.snapshot.present[key], key=key, print=print_, seq=seq)
+            self.sent.append(sent)
+        return sent
 
     def entry(self, view: EntryView) -> None:
         rule, capabilities = self.context.rules.entry, self.capabilities(Side.CRM)
@@ -357,19 +378,19 @@ class _Draft:
             names = "\x1f".join(sorted(slot.name for slot in members))
             matters = f"{title}\n{text.text}\n{state}\n{names}" if form.editable else state
             print_ = self.context.prints.text(matters)
+            named = partial(self._entry_key, ticket.ref, group)
+            row = Sent(ticket.ref, group, members[0].parent, None, "", print_, 0)
+            sent = self._found(sent, row, named, again=not form.editable)
             moved = sent is not None and sent.parent != members[0].parent
             if sent is not None and sent.print == print_ and not moved:
                 continue
             editing = sent is not None and form.editable and sent.target is not None
             seq = (sent.seq if sent else -1) + (0 if editing else 1)
-            key = self.key("entry", str(ticket.ref), group, str(seq))
+            key = named(seq)
             marker = key if capabilities.note_marker else None
             title, text = entry_text(rule, ticket, capabilities.note_format, capabilities.note_max, marker)
             target = sent.target if sent is not None and editing else None
             row = Sent(ticket.ref, group, members[0].parent, target, key, print_, seq)
-            if not editing and key in self.snapshot.present:
-                self.sent.append(replace(row, target=self.snapshot.present[key]))
-                continue
             if editing:
                 reason = "the ticket moved"
             elif sent is None or moved:
@@ -433,8 +454,7 @@ class _Draft:
                 effects=Effects(
                     bases=bases, tags=tuple(change.tags), drop_tags=tuple(change.drop_tags),
                     ruled=tuple(sorted({wish.review for wish in wishes if wish.review})),
-                    pass_on=ref.side is Side.CRM
-                    and any(wish.rule.direction is Direction.BOTH for wish in wishes),
+                    pass_on=any(wish.rule.direction is Direction.BOTH for wish in wishes),
                 ),
             )
         )  # fmt: skip

@@ -84,6 +84,8 @@ class Intent:
     at: datetime
     attempts: int
     result: Ref | None = None
+    print: str = ""
+    """The fingerprint of what was sent, for notes and entries."""
 
 
 class ReviewKind(StrEnum):

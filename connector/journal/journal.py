@@ -334,21 +334,47 @@ class Journal:
         """Names writes before they are made. Commits."""
         with self.transaction():
             self.store.many(
-                "INSERT INTO intent (pair, key, run, name, source, side, target, state, at, attempts)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (pair, key) DO UPDATE SET run = excluded.run,"
-                " target = excluded.target, state = excluded.state, at = excluded.at,"
+                "INSERT INTO intent (pair, key, run, name, source, side, target, state, at, attempts, print)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (pair, key) DO UPDATE SET run = excluded.run,"
+                " target = excluded.target, state = excluded.state, at = excluded.at, print = excluded.print,"
                 " attempts = intent.attempts + 1",
                 [
-                    (self.pair, i.key, i.run, i.name, str(i.source), i.side, i.target, i.state, _stamp(i.at), 1)
+                    (
+                        self.pair,
+                        i.key,
+                        i.run,
+                        i.name,
+                        str(i.source),
+                        i.side,
+                        i.target,
+                        i.state,
+                        _stamp(i.at),
+                        1,
+                        i.print,
+                    )
                     for i in intents
-                ],
+                ],  # fmt: skip
             )
 
     def adopt(self, sent: Sent, run: int, at: datetime) -> None:
         """Records a write of ours that was found at the vendor as done, whether or not this journal ever named it."""
         name = "entry" if sent.source.kind is Kind.TICKET else "note"
         self.intend(
-            [Intent(sent.key, run, name, sent.source, sent.parent.side, str(sent.parent), IntentState.DONE, at, 0)]
+            [
+                Intent(
+                    sent.key,
+                    run,
+                    name,
+                    sent.source,
+                    sent.parent.side,
+                    str(sent.parent),
+                    IntentState.DONE,
+                    at,
+                    0,
+                    sent.target,
+                    sent.print,
+                )
+            ]
         )
         self.settle_intent(sent.key, IntentState.DONE, result=sent.target)
 
@@ -362,7 +388,9 @@ class Journal:
 
     def intents(self, state: IntentState | None = None, keys: Iterable[str] | None = None) -> dict[str, Intent]:
         """The intents of a state, or those with these keys."""
-        sql = "SELECT key, run, name, source, side, target, state, at, attempts, result FROM intent WHERE pair = ?"
+        sql = (
+            "SELECT key, run, name, source, side, target, state, at, attempts, result, print FROM intent WHERE pair = ?"
+        )
         if keys is not None:
             rows = self._in(f"{sql} AND key IN", keys)
         elif state is not None:
@@ -372,7 +400,7 @@ class Journal:
         return {
             row[0]: Intent(
                 row[0], row[1], row[2], Ref.parse(row[3]), Side(row[4]), row[5], IntentState(row[6]),
-                datetime.fromisoformat(row[7]), row[8], Ref.parse(row[9]) if row[9] else None,
+                datetime.fromisoformat(row[7]), row[8], Ref.parse(row[9]) if row[9] else None, row[10],
             )
             for row in rows
         }  # fmt: skip

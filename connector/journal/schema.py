@@ -36,7 +36,8 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "CREATE INDEX note_key ON note (pair, key)",
             "CREATE TABLE intent (pair TEXT NOT NULL, key TEXT NOT NULL, run INTEGER NOT NULL, name TEXT NOT NULL,"
             " source TEXT NOT NULL, side TEXT NOT NULL, target TEXT NOT NULL, state TEXT NOT NULL, at TEXT NOT NULL,"
-            " attempts INTEGER NOT NULL, result TEXT, error TEXT, PRIMARY KEY (pair, key))",
+            " attempts INTEGER NOT NULL, result TEXT, error TEXT, print TEXT NOT NULL DEFAULT '',"
+            " PRIMARY KEY (pair, key))",
             "CREATE INDEX intent_state ON intent (pair, state)",
             "CREATE TABLE review (id INTEGER PRIMARY KEY, pair TEXT NOT NULL, kind TEXT NOT NULL,"
             " subject TEXT NOT NULL, detail TEXT NOT NULL, state TEXT NOT NULL, decision TEXT, run INTEGER NOT NULL,"

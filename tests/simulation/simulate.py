@@ -220,6 +220,8 @@ class _Life:
 
     def preview(self) -> None:
         """Promise 9: a dry run changes nothing."""
+        self.house.desk.land()  # what an earlier run sent may land just now
+        self.house.crm.land()
         journal = self.house.path.read_bytes()
         before = len(self.house.desk.history) + len(self.house.crm.history)
         try:
