@@ -1,4 +1,4 @@
-"""Everything that a plan is made from, laid out by `gather`: linked records, notes and entries with their memory. Pure data."""
+"""Everything that a plan is made from, laid out by `gather`: linked records, notes, entries, and their memory. Pure data."""
 
 from __future__ import annotations
 

@@ -353,7 +353,7 @@ class Journal:
                         i.print,
                     )
                     for i in intents
-                ],  # fmt: skip
+                ],
             )
 
     def adopt(self, sent: Sent, run: int, at: datetime) -> None:
