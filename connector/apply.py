@@ -29,6 +29,7 @@ from connector.adapter import (
 from connector.content import Watched, content_print
 from connector.errors import DeskbridgeError, NotFound, TryLater, Unauthorized, VisibilityBroken
 from connector.journal import Journal
+from connector.journal.journal import SYNC
 from connector.mapping.values import value_of
 from connector.model import Kind, Note, Record, Ref, Side
 from connector.operations import Effects, Operation, Plan, SetBase, pending, resolve
@@ -435,7 +436,9 @@ class Applier:
         ends = {end for link in self.journal.links([op.target]) for end in (link.desk, link.crm)}
         shared = sum(end.side is not op.side and end.kind is op.source.kind for end in ends) > 1
         if shared:
-            self.journal.mark_dirty(self.stream, [op.target])
+            # A backfill writes to the CRM alone: what the other tickets are to get of it is the sync's.
+            for stream in {self.stream, SYNC}:
+                self.journal.mark_dirty(stream, [op.target])
         return shared
 
     def _finish(self, op: Operation, work: _Work) -> None:

@@ -63,9 +63,8 @@ class Linker:
         for ref in [ref for ref in self.reader.gone if ref not in self.reader.merges]:
             self.reader.follow(ref)
         desk = set(tickets) | {r.ref for t in tickets.values() if (r := self.reader.requester(t))}
-        desk |= (
-            {o.ref for t in tickets.values() if (o := self.reader.organisation(t))} | dirty | set(self.reader.merges)
-        )
+        desk |= {o.ref for t in tickets.values() if (o := self.reader.organisation(t))} | dirty
+        desk |= {old for old, new in self.reader.merges.items() if new in desk}
         for link in self.journal.links(desk):
             self._hold(link)
 

@@ -127,7 +127,9 @@ class NoteRoutes:
         foreign, sent = self._foreign(note for group in notes.values() for note in group)
         if not foreign:
             return
-        self.reader.fetch(ref for ref in notes if ref not in self.reader.records)
+        missing = {ref for ref in notes if ref not in self.reader.records}
+        self.reader.fetch(missing - (watched - parents - fresh))
+        self.reader.fetch_what_can_be(missing & (watched - parents - fresh))
         targets = self._open_tickets(notes, tickets)
         for parent, group in sorted(notes.items()):
             if parent not in self.reader.records:
@@ -153,7 +155,7 @@ class NoteRoutes:
             (link.desk, self.reader.now(link.crm)) for link in self.linker.unlinks
         }
         near = {desk for desk, crm in links if desk.kind is Kind.TICKET and crm in wanted}
-        self.reader.fetch(self.journal.open_refs(near - set(tickets)))
+        self.reader.fetch_what_can_be(self.journal.open_refs(near - set(tickets)))
         found: dict[Ref, list[Record]] = {}
         for desk, crm in sorted(links):
             record = self.reader.records.get(desk)

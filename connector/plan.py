@@ -199,8 +199,10 @@ class _Draft:
             case Action.TO_CRM | Action.TO_DESK:
                 side = Side.CRM if decision.action is Action.TO_CRM else Side.DESK
                 if not self.wanted(side):
-                    # Not written in a backfill; without a base the sync would take an older value for the agreed one.
-                    if rule.name not in view.bases:
+                    # Not written in a backfill. Where the two meet in it for the first time, they agree to differ; where
+                    # the sync knows them already, its base and its open conflict are left to it.
+                    self.looked_at.discard(subject)
+                    if view.new and rule.name not in view.bases:
                         self.bases.append(SetBase(desk.ref, crm.ref, rule.name, Base(desk_print, crm_print, "both")))
                     return
                 if not self._writable(side, view):

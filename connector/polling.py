@@ -9,6 +9,7 @@ from datetime import datetime
 from connector.adapter import Adapter, Page
 from connector.batch import Batch
 from connector.content import Watched, content_print
+from connector.errors import CursorExpired
 from connector.journal import Journal
 from connector.model import Note, Ref
 from connector.plan import note_print
@@ -30,13 +31,24 @@ class Poller:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
+        anew: bool = False,
         all_records: bool = False,
         wanted: Callable[[Ref], bool] = lambda ref: True,
     ) -> Iterator[Batch]:
-        """Yields a batch for each page, once it is durable. `all_records`: those known to be unchanged too."""
-        cursor = self.journal.cursor(cursor_stream)
-        for page in adapter.poll(cursor, since=None if cursor else since, until=until):
-            yield self._take(page, cursor_stream, all_records, wanted)
+        """Yields a batch for each page, once it is durable. `all_records`: those known to be unchanged too.
+
+        `anew`: begins at `since` though a cursor is stored. A backfill's window begins again where its cursor is no longer
+        taken: what was worked is known, and nothing is written twice.
+        """
+        cursor = None if anew else self.journal.cursor(cursor_stream)
+        try:
+            for page in adapter.poll(cursor, since=None if cursor else since, until=until):
+                yield self._take(page, cursor_stream, all_records, wanted)
+        except CursorExpired:
+            if cursor is None or since is None or not all_records:
+                raise
+            for page in adapter.poll(None, since=since, until=until):
+                yield self._take(page, cursor_stream, all_records, wanted)
 
     def _take(self, page: Page, cursor_stream: str, all_records: bool, wanted: Callable[[Ref], bool]) -> Batch:
         batch = Batch(dirty={})

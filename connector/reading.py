@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from connector.adapter import Adapter
+from connector.errors import BadAnswer
 from connector.model import Gone, Record, Ref, Role, Side
 from connector.snapshot import PENDING
 
@@ -39,6 +41,16 @@ class Reader:
                     self.gone[answer.ref] = answer
                 else:
                     self.records[answer.ref] = answer
+
+    def fetch_what_can_be(self, refs: Iterable[Ref]) -> None:
+        """As `fetch`, for records that are only watched: one that cannot be read holds nobody else up."""
+        wanted = sorted(set(refs))
+        try:
+            self.fetch(wanted)
+        except BadAnswer:
+            for ref in wanted:
+                with suppress(BadAnswer):
+                    self.fetch([ref])
 
     def follow(self, ref: Ref) -> Ref | None:
         """The survivor of a record that is gone, in memory; `None` when it was deleted."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from connector.adapter import Outcome, is_create
@@ -24,7 +24,7 @@ from connector.errors import (
 from connector.gather import Gathered, gather
 from connector.journal import Journal
 from connector.lock import Held, only_run
-from connector.model import Kind, Ref, Side
+from connector.model import Kind, Record, Ref, Side
 from connector.operations import Operation, Plan, requests
 from connector.pair import Pair
 from connector.plan import Context, plan
@@ -33,6 +33,8 @@ from connector.state import Dirty, Intent, IntentState, Review, ReviewKind
 
 SYNC = "sync"
 _LOST = "lost"
+_MISSED = timedelta(days=3)
+"""What could not be found is looked for again for so long."""
 _ROUNDS = 4
 """A run plans again what was stale when it wrote, so many times."""
 
@@ -102,17 +104,19 @@ def sync(
     pair: Pair,
     *,
     max_writes: int | None = None,
+    since: datetime | None = None,
     stop: Stop = lambda: False,
     progress: Progress | None = None,
 ) -> Report:
     """One two-way run: polls both sides, plans everything, applies it unless a brake trips.
 
-    A first sync starts now, or at the pair's `start`. Raises Locked, BrakeTripped, JournalError, and what a poll raises.
+    A first sync starts now, or at the pair's `start`. `since`: polls from then on, whatever the stored cursors say (a
+    vendor no longer takes one). Raises Locked, BrakeTripped, JournalError, and what a poll raises.
     """
     with only_run(pair.journal, pair.name) as held:
         run = _Run(pair, "sync", SYNC, stop, progress)
         with run.recorded(held):
-            run.sync(max_writes)
+            run.sync(max_writes, since)
         return run.report
 
 
@@ -244,9 +248,13 @@ class _Run:
 
     # -- sync
 
-    def sync(self, max_writes: int | None) -> None:
+    def sync(self, max_writes: int | None, since: datetime | None = None) -> None:
         earlier = set(self.journal.dirty(self.stream))
-        batch = self._poll_both()
+        batch = self._poll_both(since)
+        with self.journal.transaction():
+            back = self._back()
+            self.journal.unbury(back)
+            self.journal.mark_dirty(self.stream, back)
         self._prepare(batch, self.journal.dirty(self.stream), earlier)
         applier = self._applier()
         for number in range(_ROUNDS):
@@ -266,16 +274,30 @@ class _Run:
                 break
         self._leftovers()
 
-    def _poll_both(self) -> Batch:
+    def _poll_both(self, since: datetime | None = None) -> Batch:
         batch = Batch(dirty={})
         for side in Side:
-            for page in self.poller.pages(self.pair.adapters[side], str(side), since=self.pair.start):
+            adapter, begin, anew = self.pair.adapters[side], since or self.pair.start, since is not None
+            for page in self.poller.pages(adapter, str(side), since=begin, anew=anew):
                 self.report.polled += len(page.dirty)
                 join(batch, page)
                 if len(batch.dirty) >= self.pair.max_memory_records or self.stop():
                     self.report.finished = False
                     return batch
         return batch
+
+    def _back(self) -> set[Ref]:
+        """What could not be found for a while and can be again, with the tickets that went on without it.
+
+        A poll does not show it, for it did not change: its credentials got a right back, or its vendor mended an index.
+        """
+        missed = self.journal.vanished(self.clock.now() - _MISSED)
+        found: set[Ref] = set()
+        for side in Side:
+            wanted = sorted(ref for ref in missed if ref.side is side)
+            answers = self.pair.adapters[side].fetch(wanted) if wanted else []
+            found |= {answer.ref for answer in answers if isinstance(answer, Record)}
+        return found | {link.desk for link in self.journal.links(found) if link.desk.kind is Kind.TICKET}
 
     def _prepare(self, batch: Batch, dirty: dict[Ref, Dirty], earlier: Collection[Ref] = ()) -> None:
         """The batch works all that is dirty; what an earlier run left is read again with all its notes."""
@@ -288,6 +310,7 @@ class _Run:
 
     def _plan(self, batch: Batch, horizon: datetime | None = None) -> tuple[Gathered, Plan]:
         """Gathers and plans; a record that makes this fail is set aside alone, and the rest goes on."""
+        refs = sorted(batch.dirty)
         try:
             return self._attempt(batch, horizon)
         except (JournalError, TryLater):
@@ -295,10 +318,33 @@ class _Run:
         except Exception as error:
             if isinstance(error, NeedsHuman) and not isinstance(error, Rejected):
                 raise
-            if len(batch.dirty) <= 1:
+            if not refs:
+                raise
+            if len(refs) == 1:
                 self._set_aside(batch, error)
-            else:
-                self._bisect(batch, horizon)
+                return self._attempt(batch, horizon)
+            return self._bisect(batch, refs, horizon)
+
+    def _bisect(self, batch: Batch, refs: list[Ref], horizon: datetime | None) -> tuple[Gathered, Plan]:
+        """Finds the records that fail, each by itself, and takes them out of the batch.
+
+        Of two halves that fail only together, the second waits for the next run.
+        """
+        halves = []
+        for half in (refs[: len(refs) // 2], refs[len(refs) // 2 :]):
+            part = replace(batch, dirty={ref: batch.dirty[ref] for ref in half})
+            self._plan(part, horizon)
+            halves.append({ref: part.dirty[ref] for ref in half if ref in part.dirty})
+        batch.dirty = halves[0] | halves[1]
+        try:
+            return self._attempt(batch, horizon)
+        except (JournalError, TryLater):
+            raise
+        except Exception:
+            if not halves[1]:
+                raise
+            batch.dirty = halves[0]
+            self.report.finished = False
             return self._attempt(batch, horizon)
 
     def _attempt(self, batch: Batch, horizon: datetime | None) -> tuple[Gathered, Plan]:
@@ -335,24 +381,6 @@ class _Run:
                 hint="deskbridge check  # the credentials may have lost a right; if they were deleted, raise [brakes] floor",
             )
 
-    def _bisect(self, batch: Batch, horizon: datetime | None) -> None:
-        """Finds the records that fail, each by itself, and takes them out of the batch."""
-        refs = sorted(batch.dirty)
-        for half in (refs[: len(refs) // 2], refs[len(refs) // 2 :]):
-            part = Batch({ref: batch.dirty[ref] for ref in half}, batch.records, batch.notes, batch.gone, batch.refetch)
-            try:
-                self._attempt(part, horizon)
-            except (JournalError, TryLater):
-                raise
-            except Exception as error:  # noqa: BLE001 - as above
-                if len(half) == 1:
-                    self._set_aside(part, error)
-                else:
-                    self._bisect(part, horizon)
-            for ref in half:
-                if ref not in part.dirty:
-                    del batch.dirty[ref]
-
     def _set_aside(self, batch: Batch, error: Exception) -> None:
         """Leaves a record that cannot be worked dirty, for the next run; after enough runs a person is asked."""
         for ref, dirty in list(batch.dirty.items()):
@@ -386,7 +414,7 @@ class _Run:
         )  # fmt: skip
 
     def _apply(self, applier: Applier, batch: Batch, gathered: Gathered, made: Plan) -> Applied:
-        self._learn(gathered)
+        self._learn(gathered, batch)
         dirty = {ref: item for ref, item in batch.dirty.items() if ref not in dict(gathered.merges)}
         applied = applier.apply(made, dirty, gathered.records, batch.notes, verify=self.poller.behind)
         self.report.written += applied.written
@@ -396,7 +424,7 @@ class _Run:
         self.unfinished = applied.unfinished
         return applied
 
-    def _learn(self, gathered: Gathered) -> None:
+    def _learn(self, gathered: Gathered, batch: Batch) -> None:
         """Records merges, deletions, links that ended, and who waits for a match."""
         now = self.clock.now()
         with self.journal.transaction():
@@ -405,7 +433,7 @@ class _Run:
                 self.journal.mark_dirty(self.stream, [new])  # the loser's mark goes with it; its work does not
             self.journal.mark_dirty(self.stream, gathered.woken)  # for their link is known before their work is done
             for ref in gathered.buried:
-                self.journal.bury(ref, now)
+                self.journal.bury(ref, now, told=ref in batch.gone)
             self.journal.unbury(self.journal.tombstones(gathered.records))
             for link in gathered.unlinks:
                 self.journal.unlink(link)
@@ -520,6 +548,8 @@ class _Run:
             complete = self.report.finished
         polled = len(batch.dirty)
         old = self.journal.dirty(self.stream)
+        if since is None:
+            old |= {ref: Dirty(ref, 0) for ref in self._back() - set(old)}
         batch.refetch = set(old) - set(batch.dirty)
         batch.dirty = {**old, **batch.dirty}
         if limit is not None and len(batch.dirty) > limit:

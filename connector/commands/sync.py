@@ -13,18 +13,28 @@ from connector.commands._options import config_option, json_option, pair_option,
 @click.option(
     "--max-writes", type=click.IntRange(min=1), metavar="N", help="Allow up to N writes this once; lifts the brakes."
 )
+@click.option(
+    "--since",
+    type=click.DateTime(),
+    help="Read both sides from then on (UTC), where a stored place is no longer taken.",
+)
 @config_option
 @json_option
 @quiet_option
 @click.pass_obj
-def command(face: Face, pair: str | None, max_writes: int | None) -> int:
+def command(face: Face, pair: str | None, max_writes: int | None, since: object) -> int:
     """Bring both sides up to date: every pair, or the one named. This is what cron calls.
 
     The first sync starts now; history is carried over by `deskbridge backfill`.
     """
+    from connector.commands._dates import window
     from connector.commands._runs import run_pairs
     from connector.run import sync
 
+    begin, _ = window(since, None)
     return run_pairs(
-        face, pair, "sync", lambda one, stop, wrote, _: sync(one, max_writes=max_writes, stop=stop, progress=wrote)
+        face,
+        pair,
+        "sync",
+        lambda one, stop, wrote, _: sync(one, max_writes=max_writes, since=begin, stop=stop, progress=wrote),
     )

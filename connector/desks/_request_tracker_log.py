@@ -94,4 +94,4 @@ def now(latest: list[Transaction]) -> Place:
     return place
 
 
-_AGAIN = "run `deskbridge backfill` for the time since the last good run, then sync starts anew from now"
+_AGAIN = "deskbridge sync --since <the time of the last good run>"

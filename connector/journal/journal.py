@@ -217,12 +217,16 @@ class Journal:
         )
         self.bury(old, at, merged_into=new)
 
-    def bury(self, ref: Ref, at: datetime, *, merged_into: Ref | None = None) -> None:
-        """Leaves a tombstone: what was deleted is not brought back, what was merged is followed."""
+    def bury(self, ref: Ref, at: datetime, *, merged_into: Ref | None = None, told: bool = True) -> None:
+        """Leaves a tombstone: what was deleted is not brought back, what was merged is followed.
+
+        `told=False`: the vendor did not say that it was deleted; it could not be found, and may come back.
+        """
         self.store.run(
-            "INSERT INTO tombstone (pair, ref, merged_into, at) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (pair, ref) DO UPDATE SET merged_into = excluded.merged_into",
-            (self.pair, str(ref), str(merged_into) if merged_into else None, _stamp(at)),
+            "INSERT INTO tombstone (pair, ref, merged_into, at, told) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (pair, ref) DO UPDATE SET merged_into = excluded.merged_into,"
+            " told = CASE WHEN excluded.told = 1 THEN 1 ELSE tombstone.told END",
+            (self.pair, str(ref), str(merged_into) if merged_into else None, _stamp(at), int(told)),
         )
         self.store.run("DELETE FROM dirty WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
         self.store.run("DELETE FROM waiting WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
@@ -232,6 +236,14 @@ class Journal:
         self.store.many(
             "DELETE FROM tombstone WHERE pair = ? AND ref = ?", [(self.pair, str(ref)) for ref in sorted(set(refs))]
         )
+
+    def vanished(self, since: datetime) -> set[Ref]:
+        """What could not be found any more since then, and was not said to be deleted."""
+        rows = self.store.rows(
+            "SELECT ref FROM tombstone WHERE pair = ? AND told = 0 AND merged_into IS NULL AND at >= ?",
+            (self.pair, _stamp(since)),
+        )
+        return {Ref.parse(row[0]) for row in rows}
 
     def tombstones(self, refs: Iterable[Ref]) -> dict[Ref, Ref | None]:
         """The buried among the refs, each with its survivor if it was merged."""

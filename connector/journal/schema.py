@@ -53,4 +53,6 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             " started TEXT NOT NULL, ended TEXT, exit_code INTEGER, counts TEXT)",
         ),
     ),
+    # 0: nobody said that it was deleted; it only could not be found.
+    ("0002-vanished", ("ALTER TABLE tombstone ADD COLUMN told INTEGER NOT NULL DEFAULT 1",)),
 )
