@@ -193,7 +193,19 @@ def merge_tags(
                 out["crm_remove"].append(row.crm_tag)
         elif not on_desk and not on_crm:
             out["drop"].append(row.desk_tag)
-    for tag in sorted(have_desk - set(known)):
+    # A write of ours was named for these, and its effect stands while the side that it came from has let go of it.
+    settled_desk, settled_crm = set(known), set(known_crm)
+    for row in sorted((row for row in base if not row.sure), key=lambda row: row.desk_tag):
+        on_desk, on_crm = row.desk_tag in have_desk, row.crm_tag in have_crm
+        if not on_desk and (not on_crm or row.crm_tag in shared):
+            out["drop"].append(row.desk_tag)
+        elif row.origin is Side.DESK and not on_desk and rules.to_crm(row.desk_tag) == row.crm_tag:
+            out["crm_remove"].append(row.crm_tag)
+            settled_crm.add(row.crm_tag)
+        elif row.origin is Side.CRM and not on_crm and rules.to_desk(row.crm_tag) == row.desk_tag and desk_writable:
+            out["desk_remove"].append(row.desk_tag)
+            settled_desk.add(row.desk_tag)
+    for tag in sorted(have_desk - settled_desk):
         name = rules.to_crm(tag)
         if name is None or name in known_crm or (tag in given and name not in have_crm):
             continue
@@ -201,7 +213,7 @@ def merge_tags(
         base_set.append(TagBase(tag, name, origin))
         if name not in have_crm:
             out["crm_add"].append(name)
-    for name in sorted(have_crm - known_crm - brought):
+    for name in sorted(have_crm - settled_crm - brought):
         tag_here = rules.to_desk(name)
         if tag_here is None or tag_here in known or tag_here in have_desk or not desk_writable:
             continue

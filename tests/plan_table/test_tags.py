@@ -113,3 +113,20 @@ def test_a_write_whose_outcome_is_not_known_is_no_removal() -> None:
     base = [TagBase("a", "a", Side.DESK, sure=False)]
     made = merge_tags(rules, ["a"], [], base, frozenset(), frozenset(), desk_writable=True)
     assert (made.crm_add, made.desk_remove) == (("a",), ())
+
+
+@pytest.mark.parametrize(
+    "desk, crm, origin, expected",
+    [
+        ([], ["a"], Side.DESK, TagMerge(crm_remove=("a",))),
+        (["a"], [], Side.CRM, TagMerge(desk_remove=("a",))),
+        ([], [], Side.DESK, TagMerge(base_drop=("a",))),
+    ],
+    ids=["taken off at the help desk", "taken off in the CRM", "gone from both"],
+)
+def test_a_write_that_took_effect_and_was_never_confirmed_does_not_bring_back_what_was_taken_off(
+    desk: list[str], crm: list[str], origin: Side, expected: TagMerge
+) -> None:
+    rules = TagRules(on=frozenset({Kind.CONTACT}), to_crm=lambda tag: tag, to_desk=lambda tag: tag)
+    base = [TagBase("a", "a", origin, sure=False)]
+    assert merge_tags(rules, desk, crm, base, frozenset(), frozenset(), desk_writable=True) == expected
