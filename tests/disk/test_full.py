@@ -96,11 +96,11 @@ def test_full_for_the_database_itself(day: Copy, folder: Path, monkeypatch: pyte
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 2 MiB."""
+    """A real file system of 32 MiB."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = os.geteuid() == 0 and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)], check=False, capture_output=True
     )
     if not mounted or mounted.returncode:
         pytest.skip("a small file system cannot be mounted here (not root, or not allowed)")
