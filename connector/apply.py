@@ -18,6 +18,7 @@ from connector.adapter import (
     Adapter,
     AddNote,
     Create,
+    DeleteNote,
     EditNote,
     Outcome,
     PutEntry,
@@ -35,6 +36,7 @@ from connector.model import Kind, Note, Record, Ref, Side
 from connector.operations import Effects, Operation, Plan, SetBase, pending, resolve
 from connector.plan import note_print
 from connector.state import Base, Dirty, Intent, IntentState, Link, Review, ReviewKind
+from connector.state_undo import Change, What
 from connector.transport import Clock
 
 _CHUNK = 50
@@ -79,6 +81,8 @@ class Settings:
     """Runs in which a record may fail before a person is asked."""
     settle_wait: float = 120.0
     """Seconds that a run waits for a vendor's settle time; a longer one is left to the next run."""
+    keep: bool = False
+    """Remember what updates replace, so that they can be undone."""
 
 
 class Applier:
@@ -171,7 +175,7 @@ class Applier:
             elif intent.state is IntentState.DONE and intent.result is not None:
                 outcome = Outcome(key=op.key, status=Status.DONE, ref=intent.result)
                 self._confirm(_as_written(op, intent), outcome, work, applied, found=True)
-            elif intent.state is IntentState.REVIEW:
+            elif intent.state in (IntentState.REVIEW, IntentState.UNDONE):
                 work.finished(op)
             elif not look_up:
                 self._ask(op, work, applied)
@@ -261,7 +265,12 @@ class Applier:
             )  # fmt: skip
             for op in (op for unit in group for op in unit):
                 for desk, crm, tag in op.effects.tags:
-                    self.journal.set_tag(desk, crm, replace(tag, sure=False))
+                    self.journal.set_tag(desk, crm, tag if tag.apart else replace(tag, sure=False))
+                for base in op.effects.bases:
+                    if base.half:  # whichever of both values is then there, a sync finds nothing to carry over
+                        self._set_base(base, None)
+            if self.settings.keep:
+                self.journal.changes.keep([c for unit in group for op in unit for c in self._changes(op)], now)
         if len(sending) > 1 and self.settings.workers > 1:
             with ThreadPoolExecutor(max_workers=self.settings.workers) as pool:
                 answers = list(pool.map(lambda item: self.adapters[item[0][0].side].write(item[1]), sending))
@@ -278,6 +287,22 @@ class Applier:
                     broken.append(op)
         if broken:
             self._visibility_broken(broken)
+
+    def _changes(self, op: Operation) -> Iterable[Change]:
+        """What an update will replace."""
+        write = op.write
+        if not isinstance(write, Update):
+            return
+        for name, value in write.fields.items():
+            before = value_of(write.current, name)[1]
+            yield Change(
+                key=op.key, run=self.run, ref=write.ref, what=What.FIELD, name=name, before=before,
+                after=self.journal.prints.of(value),
+            )  # fmt: skip
+        held = write.current.tags or frozenset()
+        for what, tags in ((What.TAG_ADDED, write.add_tags - held), (What.TAG_REMOVED, write.remove_tags & held)):
+            for tag in sorted(tags):
+                yield Change(key=op.key, run=self.run, ref=write.ref, what=what, name=tag)
 
     def _hold_back(self, unit: Sequence[Operation], applied: Applied) -> bool:
         applied.later += len(unit)
@@ -296,10 +321,14 @@ class Applier:
             case Status.UNKNOWN:
                 applied.unknown += 1
                 self._failed(op, outcome, work)
+            case Status.REFUSED if isinstance(outcome.error, NotFound) and isinstance(op.write, DeleteNote):
+                applied.errors.pop()  # it is gone, which is what was asked
+                self._confirm(op, outcome, work, applied)
             case Status.REFUSED if isinstance(outcome.error, NotFound):
                 applied.stale += 1
                 with self.journal.transaction():
                     self.journal.settle_intent(op.key, IntentState.VOID)
+                    self.journal.changes.drop(op.key)
                     self.journal.unsee(op.target)
                     self.journal.mark_dirty(self.stream, [op.target])
                 self._failed(op, outcome, work)
@@ -313,6 +342,8 @@ class Applier:
                     applied.later += 1
                 with self.journal.transaction():
                     self.journal.settle_intent(op.key, IntentState.VOID)
+                    if outcome.status is Status.STALE:
+                        self.journal.changes.drop(op.key)
                 self._failed(op, outcome, work)
 
     def _failed(self, op: Operation, outcome: Outcome, work: _Work) -> None:
@@ -337,6 +368,7 @@ class Applier:
         }  # fmt: skip
         with self.journal.transaction():
             self.journal.settle_intent(op.key, IntentState.VOID, error=error.message if error else None)
+            self.journal.changes.drop(op.key)
             applied.reviews += self.journal.open_review(
                 Review(ReviewKind.REFUSED, refusal_subject(op), detail),
                 self.run,
@@ -356,6 +388,7 @@ class Applier:
             self.journal.settle_intent(op.key, IntentState.DONE, result=made)
             self._effects(op.effects, outcome, now, found=found)
             self._recognise(op, outcome)
+            self._stored(op, outcome)
             self._finish(op, work)
             if found:  # it says what its source said then: the next round looks whether that still holds
                 self.journal.mark_dirty(self.stream, op.sources)
@@ -369,8 +402,7 @@ class Applier:
         for link in effects.links:
             self.journal.link(Link(link.role, link.desk, self.made.get(link.crm, link.crm), link.rule), now)
         for base in effects.bases:
-            crm = self.made.get(base.crm, base.crm)
-            self.journal.set_base(base.desk, crm, base.rule, self._answered(base, outcome, found), self.run)
+            self._set_base(base, outcome, found=found)
         for desk, crm, tag in effects.tags:
             self.journal.set_tag(desk, self.made.get(crm, crm), tag)
         for desk, crm, name in effects.drop_tags:
@@ -379,8 +411,32 @@ class Applier:
             target = outcome.ref if outcome is not None and outcome.ref is not None else effects.sent.target
             parent = self.made.get(effects.sent.parent, effects.sent.parent)
             self.journal.record_sent(replace(effects.sent, target=target, parent=parent), self.run)
+        for sent in effects.unsent:
+            self.journal.record_sent(replace(sent, target=None), self.run)
+        for part in effects.taken_back:
+            if part.what is None:
+                self.journal.settle_intent(part.key, IntentState.UNDONE)
+        self.journal.changes.take_back(effects.taken_back, self.run)
         for review in effects.ruled:
             self.journal.close_review(review, "done", now)
+
+    def _set_base(self, base: SetBase, outcome: Outcome | None, *, found: bool = False) -> None:
+        crm = self.made.get(base.crm, base.crm)
+        prints = self._answered(base, outcome, found)
+        if base.half:
+            held = self.journal.bases([base.desk]).get((base.desk, crm), {}).get(base.rule, prints)
+            prints = replace(held, crm=prints.crm) if base.written is Side.CRM else replace(held, desk=prints.desk)
+        self.journal.set_base(base.desk, crm, base.rule, prints, self.run)
+
+    def _stored(self, op: Operation, outcome: Outcome) -> None:
+        """Remembers for an undo what the vendor made of the values that were written."""
+        if not self.settings.keep or not isinstance(op.write, Update) or outcome.record is None:
+            return
+        for name, value in op.write.fields.items():
+            known, stored = value_of(outcome.record, name)
+            after = self.journal.prints.of(stored)
+            if known and after != self.journal.prints.of(value):
+                self.journal.changes.answered(op.key, name, after)
 
     def _answered(self, base: SetBase, outcome: Outcome | None, found: bool) -> Base:
         """The base as the vendor really stored the value: it may have rounded, trimmed or rewritten it.

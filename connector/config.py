@@ -79,6 +79,9 @@ class Journal(Section):
     """Where Deskbridge keeps what it has done: its only state."""
 
     path: LocalPath = Field(Path("deskbridge.db"), description="The SQLite file; made at the first run.")
+    undo_days: int = Field(
+        30, ge=0, le=3650, description="How many days a run can be undone: so long replaced values are kept, encrypted."
+    )
 
 
 class Limits(Section):

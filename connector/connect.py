@@ -73,6 +73,7 @@ def open_pair(config: Config, name: str, *, clock: Clock = SYSTEM) -> Iterator[P
             workers=config.limits.workers,
             attempts=config.limits.attempts,
             max_memory_records=config.limits.max_memory_records,
+            undo_days=config.journal.undo_days,
             clock=clock,
             calls=lambda: sum(each.calls() for each in given.values()),
         )

@@ -25,6 +25,14 @@ class Held:
         text = os.pread(self._handle, 20, 0).strip()
         return int(text) if text.isdigit() else 0
 
+    def refuse_a_backup(self, newest: int, journal: Path) -> None:
+        """Raises JournalError when a later run than the journal's newest held the lock: it was restored from a backup."""
+        if self.last_run() > newest:
+            raise JournalError(
+                f"the journal {journal} was restored from a backup, and does not know yet what was written since",
+                hint="deskbridge sync",
+            )
+
     def remember(self, run: int) -> None:
         """Writes the number of this run. A full disk is the journal's to tell of."""
         with contextlib.suppress(OSError):

@@ -171,6 +171,7 @@ def merge_tags(
     An addition on one side never removes one on the other. `elsewhere` is what other tickets share with this CRM record:
     what one of them brought there does not spread to this one, and what one of them still has stays in the CRM.
     `around` is what this ticket shares with other CRM records: what one of those gave it does not spread to this one.
+    What an undo set apart stays on the side that has it, until a person gives it to the other side too.
     """
     given = {row.desk_tag for row in around if row.origin is Side.CRM}
     brought = {row.crm_tag for row in elsewhere if row.origin is Side.DESK}
@@ -179,6 +180,9 @@ def merge_tags(
     known = {row.desk_tag: row for row in base if row.sure}
     known_crm = {row.crm_tag for row in known.values()}
     named = {row.desk_tag: row.origin for row in base if not row.sure}
+    apart = [row for row in base if row.apart]
+    apart_desk = {row.desk_tag for row in apart if row.crm_tag not in have_crm}
+    apart_crm = {row.crm_tag for row in apart if row.desk_tag not in have_desk}
     out: dict[str, list[str]] = {"desk_add": [], "desk_remove": [], "crm_add": [], "crm_remove": [], "drop": []}
     base_set: list[TagBase] = []
     for row in sorted(known.values(), key=lambda row: row.desk_tag):
@@ -193,6 +197,7 @@ def merge_tags(
                 out["crm_remove"].append(row.crm_tag)
         elif not on_desk and not on_crm:
             out["drop"].append(row.desk_tag)
+<<<<<<< HEAD
     # A write of ours was named for these, and its effect stands while the side that it came from has let go of it.
     settled_desk, settled_crm = set(known), set(known_crm)
     for row in sorted((row for row in base if not row.sure), key=lambda row: row.desk_tag):
@@ -206,6 +211,10 @@ def merge_tags(
             out["desk_remove"].append(row.desk_tag)
             settled_desk.add(row.desk_tag)
     for tag in sorted(have_desk - settled_desk):
+=======
+    out["drop"] += [row.desk_tag for row in apart if row.desk_tag not in have_desk and row.crm_tag not in have_crm]
+    for tag in sorted(have_desk - set(known) - apart_desk):
+>>>>>>> fdb1383 (A run can be taken back: replaced values are kept encrypted, and the sides then agree to differ)
         name = rules.to_crm(tag)
         if name is None or name in known_crm or (tag in given and name not in have_crm):
             continue
@@ -213,7 +222,11 @@ def merge_tags(
         base_set.append(TagBase(tag, name, origin))
         if name not in have_crm:
             out["crm_add"].append(name)
+<<<<<<< HEAD
     for name in sorted(have_crm - settled_crm - brought):
+=======
+    for name in sorted(have_crm - known_crm - brought - apart_crm):
+>>>>>>> fdb1383 (A run can be taken back: replaced values are kept encrypted, and the sides then agree to differ)
         tag_here = rules.to_desk(name)
         if tag_here is None or tag_here in known or tag_here in have_desk or not desk_writable:
             continue

@@ -10,6 +10,7 @@ from connector.adapter import AddNote, Capabilities, Create, EditNote, PutEntry,
 from connector.model import Kind, Ref, Side
 from connector.snapshot import PENDING
 from connector.state import Base, Link, Review, Sent, TagBase
+from connector.state_undo import TakenBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class SetBase:
     base: Base
     written: Side | None = None
     field: str = ""
+    half: bool = False
+    """Only the written side's print moves: what the other side last agreed to stays, so that no change there is missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,10 @@ class Effects:
     drop_tags: tuple[tuple[Ref, Ref, str], ...] = ()
     links: tuple[Link, ...] = ()
     sent: Sent | None = None
+    unsent: tuple[Sent, ...] = ()
+    """Ledger rows whose target is taken away: they stay without it, so that it is not sent again."""
+    taken_back: tuple[TakenBack, ...] = ()
+    """What an undo has undone by this."""
     ruled: tuple[int, ...] = ()
     """Reviews that this carries out."""
     pass_on: bool = False

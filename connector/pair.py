@@ -39,6 +39,8 @@ class Pair:
     workers: int | None = None
     attempts: int = 5
     max_memory_records: int = 20_000
+    undo_days: int = 30
+    """How long what an update replaced is kept, encrypted, so that it can be undone; 0: not at all."""
     clock: Clock = SYSTEM
     calls: Callable[[], int] = field(default=lambda: 0)
     """Requests sent so far, by both adapters."""

@@ -384,7 +384,8 @@ class _Draft:
             row = Sent(ticket.ref, group, members[0].parent, None, "", print_, 0)
             sent = self._found(sent, row, named, again=not form.editable)
             moved = sent is not None and sent.parent != members[0].parent
-            if sent is not None and sent.print == print_ and not moved:
+            undone = sent is not None and sent.target is None
+            if sent is not None and (undone or (sent.print == print_ and not moved)):
                 continue
             editing = sent is not None and form.editable and sent.target is not None
             seq = (sent.seq if sent else -1) + (0 if editing else 1)

@@ -227,6 +227,7 @@ class _Run:
             for key, intent in self.journal.intents(IntentState.SENT).items():
                 if not _creates(intent):
                     self.journal.settle_intent(key, IntentState.VOID)
+            self.journal.changes.purge(self.clock.now() - timedelta(days=self.pair.undo_days))
             if not self.backfilling and self.journal.pair_meta("started") is None:
                 # Vendors' times count in seconds: a note written right after this must not seem older.
                 started = self.pair.start or self.clock.now().replace(microsecond=0)
@@ -357,7 +358,7 @@ class _Run:
         parked = {
             key
             for key, intent in self.journal.intents(keys=[op.key for op in made.operations]).items()
-            if intent.state is IntentState.REVIEW
+            if intent.state in (IntentState.REVIEW, IntentState.UNDONE)
         }
         refused = {
             review.subject
@@ -409,7 +410,8 @@ class _Run:
     def _applier(self) -> Applier:
         return Applier(
             self.pair.adapters, self.journal, self.clock, run=self.id, stream=self.stream, watched=self.watched,
-            settings=Settings(workers=self.pair.width, attempts=self.pair.attempts), stop=self.stop,
+            settings=Settings(workers=self.pair.width, attempts=self.pair.attempts, keep=self.pair.undo_days > 0),
+            stop=self.stop,
             progress=self.progress or (lambda op, outcome: None),
         )  # fmt: skip
 

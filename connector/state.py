@@ -42,6 +42,8 @@ class TagBase:
     origin: Side
     sure: bool = True
     """False: a write was named that would bring it over, and nobody knows yet what became of it."""
+    apart: bool = False
+    """One side alone is to have it: an undo took it from the other. Until both have it again, it does not travel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class IntentState(StrEnum):
     """It certainly had no effect, and is no longer wanted."""
     REVIEW = "review"
     """Nobody can tell what became of it; a person decides."""
+    UNDONE = "undone"
+    """It was made, and an undo took it back: it is not made again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,9 @@ ROOMS: dict[str, str] = {
     "connector.lock": "journal",
     "connector.history": "run",
     "connector.reviews": "run",
+    "connector.undo": "run",
+    "connector.forget": "run",
+    "connector.audit": "run",
     "connector.checkup": "run",
     "connector.run": "run",
     "connector.sandbox": "sandbox",
@@ -115,7 +118,7 @@ READS_FILES = {"connector.mapping.load", "connector.mapping.paths", "connector.a
 IMPURE_CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 
 LAZY = {
-    "nh3", "markdownify", "markdown_it", "phonenumbers", "authlib",
+    "nh3", "markdownify", "markdown_it", "phonenumbers", "authlib", "cryptography",
     "rich", "flask", "werkzeug", "jinja2", "keyring", "psycopg",
 }  # fmt: skip
 """Heavy; imported where used, since cron starts the program often."""

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "Show the last runs and what is waiting.",
     "review": "Decide what only a person can decide.",
     "why": "Explain what happened to one record.",
+    "undo": "Take back what a run wrote.",
     "mapping": "Test and show field mappings.",
     "config": "Check, explain and describe the configuration.",
     "demo": "Show on this machine what a sync does, and check it.",

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from connector.journal.changes import Changes
 from connector.journal.store import Store
 from connector.model import Kind, Ref, Role, Side
 from connector.state import (
@@ -30,6 +31,8 @@ SYNC = "sync"
 """The stream of the two-way sync; each backfill has a stream of its own."""
 
 _CHUNK = 400
+_APART = 2
+"""In the column `sure` of a tag base: one side alone has the tag, and it does not travel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Journal:
         """Opens or makes the journal file. Raises JournalError."""
         self.store = Store(path, read_only=read_only)
         self.pair = pair
+        self.changes = Changes(self.store, pair)
         self.prints = Prints(bytes.fromhex(self._meta("print-key", lambda: secrets.token_hex(32))))
 
     def close(self) -> None:
@@ -288,17 +292,20 @@ class Journal:
         rows = {tuple(row) for side in ("crm", "desk") for row in self._in(f"{columns} {side} IN", wanted)}
         found: dict[tuple[Ref, Ref], list[TagBase]] = {}
         for desk, crm, desk_tag, crm_tag, origin, sure in sorted(rows):
-            row = TagBase(desk_tag, crm_tag, Side(origin), bool(sure))
+            row = TagBase(desk_tag, crm_tag, Side(origin), sure == 1, sure == _APART)
             found.setdefault((Ref.parse(desk), Ref.parse(crm)), []).append(row)
         return found
 
     def set_tag(self, desk: Ref, crm: Ref, tag: TagBase) -> None:
+        if tag.apart:
+            self.drop_tag(desk, crm, tag.desk_tag)
         self.store.run(
             "INSERT INTO tag (pair, desk, crm, desk_tag, crm_tag, origin, sure) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (pair, desk, crm, desk_tag)"
             " DO UPDATE SET sure = CASE WHEN tag.sure = 1 THEN 1 ELSE excluded.sure END",
-            (self.pair, str(desk), str(crm), tag.desk_tag, tag.crm_tag, tag.origin, int(tag.sure)),
-        )
+            (self.pair, str(desk), str(crm), tag.desk_tag, tag.crm_tag, tag.origin,
+             _APART if tag.apart else int(tag.sure)),
+        )  # fmt: skip
 
     def drop_tag(self, desk: Ref, crm: Ref, desk_tag: str) -> None:
         self.store.run(
@@ -417,6 +424,17 @@ class Journal:
             for row in rows
         }  # fmt: skip
 
+    def intents_of_run(self, run: int) -> list[Intent]:
+        """The writes that a run named, in their order."""
+        rows = self.store.rows("SELECT key FROM intent WHERE pair = ? AND run = ? ORDER BY at, key", (self.pair, run))
+        found = self.intents(keys=[row[0] for row in rows])
+        return [found[row[0]] for row in rows]
+
+    def run(self, run: int) -> RunRow | None:
+        """One run of this pair."""
+        rows = self.store.rows(f"{_RUN} AND id = ?", (self.pair, run))
+        return _run(rows[0]) if rows else None
+
     def intents_of(self, ref: Ref) -> dict[str, Intent]:
         """The intents whose source or target is this record."""
         every = self.intents()
@@ -494,10 +512,10 @@ class Journal:
     def runs(self, limit: int = 10) -> list[RunRow]:
         """The newest runs first."""
         rows = self.store.rows(
-            "SELECT id, command, started, ended, exit_code, counts FROM run WHERE pair = ? ORDER BY id DESC LIMIT ?",
+            f"{_RUN} ORDER BY id DESC LIMIT ?",
             (self.pair, limit),
         )
-        return [RunRow(r[0], r[1], r[2], r[3], r[4], json.loads(r[5] or "{}")) for r in rows]
+        return [_run(row) for row in rows]
 
     def _in(self, sql: str, values: Iterable[Ref | str]) -> list[Any]:
         """`sql` ends in IN: completes it for any number of values."""
@@ -507,6 +525,13 @@ class Journal:
         for start in range(0, len(values), _CHUNK):
             chunk = values[start : start + _CHUNK]
             yield from self.store.rows(f"{sql} ({', '.join('?' * len(chunk))})", (self.pair, *chunk))
+
+
+_RUN = "SELECT id, command, started, ended, exit_code, counts FROM run WHERE pair = ?"
+
+
+def _run(row: Sequence[Any]) -> RunRow:
+    return RunRow(row[0], row[1], row[2], row[3], row[4], json.loads(row[5] or "{}"))
 
 
 _SENT = "SELECT source, slot, parent, target, key, print, seq FROM note"

@@ -1,6 +1,7 @@
 """The journal's tables, as named migrations in the SQL that SQLite and PostgreSQL both take.
 
-Ids, versions, keyed fingerprints and intents; never a body, an address, a phone or a token.
+Ids, versions, keyed fingerprints and intents; never a body, an address, a phone or a token. Field values that an update
+replaced are kept encrypted for a while, so that it can be undone.
 """
 
 from __future__ import annotations
@@ -53,6 +54,29 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             " started TEXT NOT NULL, ended TEXT, exit_code INTEGER, counts TEXT)",
         ),
     ),
+<<<<<<< HEAD
     # 0: nobody said that it was deleted; it only could not be found.
     ("0002-vanished", ("ALTER TABLE tombstone ADD COLUMN told INTEGER NOT NULL DEFAULT 1",)),
+=======
+    (
+        "0002-undo",
+        (
+            # What an update replaced. `before` is encrypted; its key is not in this file.
+            "CREATE TABLE change (id INTEGER PRIMARY KEY, pair TEXT NOT NULL, run INTEGER NOT NULL, key TEXT NOT NULL,"
+            " ref TEXT NOT NULL, what TEXT NOT NULL, name TEXT NOT NULL, before TEXT, after TEXT NOT NULL,"
+            " at TEXT NOT NULL, undone INTEGER, UNIQUE (pair, key, what, name))",
+            "CREATE INDEX change_run ON change (pair, run)",
+            "CREATE INDEX change_at ON change (pair, at)",
+            "CREATE INDEX intent_run ON intent (pair, run)",
+        ),
+    ),
+    (
+        "0003-forget",
+        (
+            # Who must not come back: keyed fingerprints of addresses and refs.
+            "CREATE TABLE forgotten (pair TEXT NOT NULL, print TEXT NOT NULL, at TEXT NOT NULL,"
+            " PRIMARY KEY (pair, print))",
+        ),
+    ),
+>>>>>>> fdb1383 (A run can be taken back: replaced values are kept encrypted, and the sides then agree to differ)
 )

@@ -1,0 +1,276 @@
+"""What must be written to take a run back, and what is left to a person. Reads vendors and journal, writes neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from connector.adapter import Adapter, DeleteNote, Update
+from connector.journal import Journal
+from connector.mapping.rules import Rules
+from connector.mapping.values import value_of
+from connector.model import Kind, Record, Ref, Side, Value
+from connector.operations import Effects, Operation, Plan, SetBase
+from connector.reading import Reader
+from connector.state import Base, Intent, IntentState, Link, TagBase, make_key
+from connector.state_undo import Change, TakenBack, What
+
+_CREATED = "was made by this run, and records are never deleted; delete it there if it is not wanted"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something that the run did and that is left as it is. Names fields and tags, never values."""
+
+    ref: Ref
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlan:
+    """What an undo writes, and what it leaves to a person."""
+
+    plan: Plan
+    left: tuple[Left, ...]
+    records: Mapping[Ref, Record]
+    """What the plan was made from."""
+
+
+def plan_undo(adapters: Mapping[Side, Adapter], journal: Journal, rules: Rules, identity: str, run: int) -> UndoPlan:
+    """Takes back whatever nobody has changed since. The merge bases then say that the sides agree to differ."""
+    return _Undoing(adapters, journal, rules, identity, run).plan()
+
+
+class _Undoing:
+    def __init__(
+        self, adapters: Mapping[Side, Adapter], journal: Journal, rules: Rules, identity: str, run: int
+    ) -> None:
+        self.adapters, self.journal, self.rules = adapters, journal, rules
+        self.identity, self.run = identity, run
+        self.reader = Reader(adapters, {}, {})
+        self.left: list[Left] = []
+        self.operations: list[Operation] = []
+        self.quiet: list[Effects] = []
+        self.links: list[Link] = []
+        self.bases: Mapping[tuple[Ref, Ref], Mapping[str, Base]] = {}
+        self.tags: Mapping[tuple[Ref, Ref], Sequence[TagBase]] = {}
+
+    def plan(self) -> UndoPlan:
+        changes = self.journal.changes.of_run(self.run)
+        intents = self.journal.intents_of_run(self.run)
+        by_ref: dict[Ref, list[Change]] = {}
+        for change in changes:
+            if not change.undone:
+                by_ref.setdefault(change.ref, []).append(change)
+        self.reader.fetch(by_ref)
+        self.links = self.journal.links(by_ref)
+        self.reader.fetch(end for link in self.links for end in (link.desk, link.crm))
+        self.bases = self.journal.bases(link.desk for link in self.links)
+        self.tags = self.journal.tags(by_ref)
+        for ref, rows in sorted(by_ref.items()):
+            self._record(ref, rows)
+        kept = {change.key for change in changes}
+        for intent in intents:
+            self._write(intent, kept)
+        quiet = Effects(
+            bases=tuple(base for effects in self.quiet for base in effects.bases),
+            tags=tuple(tag for effects in self.quiet for tag in effects.tags),
+            drop_tags=tuple(tag for effects in self.quiet for tag in effects.drop_tags),
+            taken_back=tuple(part for effects in self.quiet for part in effects.taken_back),
+        )
+        operations = tuple(sorted(self.operations, key=lambda op: (op.wave, str(op.target), op.key)))
+        return UndoPlan(Plan(operations=operations, quiet=quiet), tuple(self.left), self.reader.records)
+
+    # -- fields and tags
+
+    def _record(self, ref: Ref, rows: Sequence[Change]) -> None:
+        record = self.reader.records.get(ref)
+        why = self._unwritable(ref, record)
+        if record is None or why:
+            self.left += [Left(ref, _named(change), why) for change in rows]
+            return
+        fields: dict[str, Value] = {}
+        add: set[str] = set()
+        remove: set[str] = set()
+        written, there = Effects(), Effects()
+        for name, group in _grouped(rows, (What.FIELD,)).items():
+            found = self._field(record, name, group)
+            if found is None:
+                continue
+            value, effects, needed = found
+            if needed:
+                fields[name] = value
+                written = _joined(written, effects)
+            else:
+                there = _joined(there, effects)
+        for tag, group in _grouped(rows, (What.TAG_ADDED, What.TAG_REMOVED)).items():
+            wanted = group[0].what is What.TAG_REMOVED
+            effects = self._tag(record, tag, wanted, group)
+            if wanted == (tag in (record.tags or ())):
+                there = _joined(there, effects)
+            else:
+                (add if wanted else remove).add(tag)
+                written = _joined(written, effects)
+        self.quiet.append(there)
+        if fields or add or remove:
+            self._update(record, fields, frozenset(add), frozenset(remove), written)
+
+    def _unwritable(self, ref: Ref, record: Record | None) -> str:
+        gone = self.reader.gone.get(ref)
+        if gone is not None and gone.merged_into is not None:
+            return f"it was merged into {gone.merged_into} since"
+        if record is None:
+            return "it is gone"
+        if record.locked:
+            return "it takes no changes any more (archived or locked)"
+        if ref.side is Side.DESK and ref.kind is Kind.TICKET and not record.open:
+            return "the ticket is closed; open it and undo again, or change it there"
+        return ""
+
+    def _field(self, record: Record, name: str, rows: Sequence[Change]) -> tuple[Value, Effects, bool] | None:
+        """The value to restore, what the journal learns by it, and whether it has to be written."""
+        prints = self.journal.prints
+        first = len(rows) - 1
+        while first > 0 and rows[first].readable and prints.of(rows[first].before) == rows[first - 1].after:
+            first -= 1
+        target = rows[first]
+        if not target.readable:
+            why = f"the value before cannot be read: {self.journal.changes.cipher.path} is missing or another one"
+            self.left.append(Left(record.ref, name, why))
+            return None
+        known, now = value_of(record, name)
+        there = prints.of(now) == prints.of(target.before)
+        if not known or not (there or prints.of(now) == rows[-1].after):
+            self.left.append(Left(record.ref, name, "it was changed since" if known else "it cannot be read any more"))
+            return None
+        effects = Effects(
+            bases=tuple(self._apart(record, name, target.before)),
+            taken_back=tuple(change.part for change in rows),
+        )
+        return target.before, effects, not there
+
+    def _apart(self, record: Record, name: str, value: Value) -> Iterable[SetBase]:
+        """The bases by which both sides agree to differ: this side's print moves, the other side's stays."""
+        prints = self.journal.prints
+        for desk, crm in self._pairs(record.ref):
+            for rule in self.rules.fields_of(desk.kind, crm.kind):
+                path, other_path = (rule.desk, rule.crm) if record.ref == desk else (rule.crm, rule.desk)
+                if path.field != name:
+                    continue
+                other = self.reader.records.get(crm if record.ref == desk else desk)
+                if other is None and rule.name not in self.bases.get((desk, crm), {}):
+                    continue
+                here = prints.of(value)
+                there = prints.of(value_of(other, other_path.field)[1]) if other else ""
+                base = Base(here, there, record.ref.side.other) if record.ref == desk else Base(
+                    there, here, record.ref.side.other)  # fmt: skip
+                yield SetBase(desk, crm, rule.name, base, record.ref.side, name, half=True)
+
+    def _pairs(self, ref: Ref) -> list[tuple[Ref, Ref]]:
+        return sorted({(link.desk, link.crm) for link in self.links if ref in (link.desk, link.crm)})
+
+    def _tag(self, record: Record, tag: str, wanted: bool, rows: Sequence[Change]) -> Effects:
+        """What the journal learns when the tag is as it was: where one side alone has it, it no longer travels."""
+        rules = self.rules.tags
+        apart: list[tuple[Ref, Ref, TagBase]] = []
+        drop: list[tuple[Ref, Ref, str]] = []
+        for desk, crm in self._pairs(record.ref) if rules else ():
+            assert rules is not None
+            if desk.kind is not Kind.TICKET or crm.kind not in rules.on:
+                continue
+            other = self.reader.records.get(crm if record.ref == desk else desk)
+            theirs = (other.tags if other else None) or frozenset()
+            held = [row for row in self.tags.get((desk, crm), ())
+                    if tag == (row.desk_tag if record.ref == desk else row.crm_tag)]  # fmt: skip
+            if held:
+                names = {(row.desk_tag, row.crm_tag) for row in held}
+            elif record.ref == desk:
+                names = {(tag, name) for name in (rules.to_crm(tag), *theirs) if name and name in theirs
+                         and (rules.to_desk(name) == tag or rules.to_crm(tag) == name)}  # fmt: skip
+                names = names or {(tag, name) for name in (rules.to_crm(tag),) if name}
+            else:
+                names = {(name, tag) for name in theirs if rules.to_crm(name) == tag}
+                names = names or {(name, tag) for name in (rules.to_desk(tag),) if name}
+            for desk_tag, crm_tag in sorted(names):
+                shown = (crm_tag if record.ref == desk else desk_tag) in theirs
+                if shown != wanted:
+                    origin = record.ref.side if wanted else record.ref.side.other
+                    apart.append((desk, crm, TagBase(desk_tag, crm_tag, origin, sure=False, apart=True)))
+                elif not wanted:
+                    drop.append((desk, crm, desk_tag))
+        return Effects(tags=tuple(apart), drop_tags=tuple(drop), taken_back=tuple(change.part for change in rows))
+
+    def _update(
+        self, record: Record, fields: Mapping[str, Value], add: frozenset[str], remove: frozenset[str], effects: Effects
+    ) -> None:
+        content = "\x1f".join(f"{name}={self.journal.prints.of(value)}" for name, value in sorted(fields.items()))
+        key = self._key("update", str(record.ref), record.version, content, *sorted(add), "-", *sorted(remove))
+        write = Update(
+            key=key, ref=record.ref, current=record, fields=dict(sorted(fields.items())), add_tags=add,
+            remove_tags=remove,
+        )  # fmt: skip
+        self._add(write, record.ref, record.ref, "nobody changed it since", effects)
+
+    # -- whole writes
+
+    def _write(self, intent: Intent, kept: set[str]) -> None:
+        made = intent.result or (Ref.parse(intent.target) if intent.target.count(":") > 1 else intent.source)
+        if intent.state in (IntentState.VOID, IntentState.UNDONE):
+            return
+        if intent.state is not IntentState.DONE:
+            self.left.append(
+                Left(made, intent.name, "nobody knows yet whether it was made; run `deskbridge sync` first")
+            )
+        elif intent.name.startswith("create."):
+            self.left.append(Left(made, intent.name, _CREATED))
+        elif intent.name in ("note.edit", "entry.edit"):
+            self.left.append(Left(made, intent.name, "the text before is not kept (no note's text is)"))
+        elif intent.name == "note.delete":
+            self.left.append(Left(made, intent.name, "a note that was deleted is not written again"))
+        elif intent.name == "update":
+            if intent.key not in kept:
+                self.left.append(Left(made, intent.name, "what was there before is not kept ([journal] undo_days)"))
+        elif intent.result is not None:
+            self._delete(intent, intent.result)
+
+    def _delete(self, intent: Intent, made: Ref) -> None:
+        if not self.adapters[made.side].capabilities.note_delete:
+            why = f"{self.adapters[made.side].name} lets no program delete notes; delete it there if it is not wanted"
+            self.left.append(Left(made, intent.name, why))
+            return
+        rows = [row for row in self.journal.sent([intent.source]).get(intent.source, {}).values() if row.target == made]
+        parent = rows[0].parent if rows else Ref.parse(intent.target)
+        write = DeleteNote(key=self._key("delete", intent.key), ref=made, parent=parent)
+        effects = Effects(unsent=tuple(rows), taken_back=(TakenBack(intent.key),))
+        self._add(write, parent, made, f"this run wrote it for {intent.source}", effects)
+
+    def _add(self, write: Update | DeleteNote, target: Ref, source: Ref, why: str, effects: Effects) -> None:
+        self.operations.append(
+            Operation(
+                write=write, side=target.side, target=target, source=source, sources=frozenset(),
+                reasons=(f"run {self.run} is taken back; {why}",), effects=effects,
+            )
+        )  # fmt: skip
+
+    def _key(self, *parts: str) -> str:
+        return make_key(self.identity, "undo", str(self.run), *parts)
+
+
+def _grouped(rows: Iterable[Change], what: Sequence[What]) -> dict[str, list[Change]]:
+    found: dict[str, list[Change]] = {}
+    for change in rows:
+        if change.what in what:
+            found.setdefault(change.name, []).append(change)
+    return found
+
+
+def _joined(one: Effects, other: Effects) -> Effects:
+    return Effects(
+        bases=(*one.bases, *other.bases), tags=(*one.tags, *other.tags), drop_tags=(*one.drop_tags, *other.drop_tags),
+        taken_back=(*one.taken_back, *other.taken_back),
+    )  # fmt: skip
+
+
+def _named(change: Change) -> str:
+    return change.name if change.what is What.FIELD else f"tag {change.name}"
