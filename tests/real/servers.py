@@ -274,8 +274,9 @@ class RequestTracker:
     def token(self) -> str:
         return self.tokens["sync"]
 
-    def start(self) -> None:
-        shutil.copyfile(self._templates.rt_database, self.folder / "rtdb")
+    def start(self, database: Path | None = None) -> None:
+        """Starts on a copy of `database`; without one, of the template."""
+        shutil.copyfile(database or self._templates.rt_database, self.folder / "rtdb")
         for leftover in ("rtdb-wal", "rtdb-shm", "rtdb-journal"):
             (self.folder / leftover).unlink(missing_ok=True)
         for mail in (self.folder / "mail").iterdir():
@@ -318,10 +319,11 @@ class Tryton:
         command = [str(templates.venv / "bin" / "trytond"), "-c", "trytond.conf", "-d", "crm"]
         self._server = _Server("tryton", command, folder, {}, f"{self.host}/")
 
-    def start(self) -> None:
+    def start(self, database: Path | None = None) -> None:
+        """Starts on a copy of `database`; without one, of the template."""
         for leftover in ("crm.sqlite-wal", "crm.sqlite-shm", "crm.sqlite-journal"):
             (self.folder / leftover).unlink(missing_ok=True)
-        shutil.copyfile(self._templates.tryton_database, self.folder / "crm.sqlite")
+        shutil.copyfile(database or self._templates.tryton_database, self.folder / "crm.sqlite")
         self._server.start()
 
     def wait(self) -> None:
@@ -372,4 +374,4 @@ def running(which: str) -> Iterator[RequestTracker | Tryton]:
 
 
 if __name__ == "__main__":
-    print(f"templates in {templates().folder}")  # noqa: T201
+    print(f"templates in {templates().folder}")

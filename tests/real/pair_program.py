@@ -1,0 +1,163 @@
+"""A configuration for the two real servers, and Deskbridge run on it: as a process, or within the test on a quick clock."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from connector import config, run
+from connector.connect import open_pair
+from connector.pair import Pair
+
+from .pair_world import US, World
+
+ROOT = Path(__file__).resolve().parents[2]
+MAPPING = """\
+extends = "request_tracker-tryton"
+description = "As shipped, but a person decides about names and phones that differ."
+
+[[field]]
+desk = "contact.name"
+crm = "contact.name"
+direction = "both"
+policy = "review"
+transform = "strip"
+
+[[field]]
+desk = "contact.phone"
+crm = "contact.phone"
+direction = "both"
+policy = "review"
+transform = "phone"
+"""
+
+
+class QuickClock:
+    """This machine's time, on which a wait is over at once: the hands move on instead."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self._ahead)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one call of the program answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+class Program:
+    """Deskbridge in a folder of its own, with a journal of its own."""
+
+    def __init__(self, world: World, folder: Path, *, desk_token: str = US, mapping: bool = False) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.journal = folder / "deskbridge.db"
+        self.file = folder / "deskbridge.toml"
+        (folder / "review.toml").write_text(MAPPING)
+        start = datetime.now(UTC).date() - timedelta(days=2)
+        self.since = start.isoformat()
+        self.file.write_text(
+            f'[desks.support]\ntype = "request_tracker"\nurl = "{world.rt.url}"\n'
+            f'token = {{ env = "RT_TOKEN" }}\n'
+            f'[crms.sales]\ntype = "tryton"\nurl = "{world.tryton.host}"\ndatabase = "crm"\n'
+            f'key = {{ env = "TRYTON_KEY" }}\nphone_region = "BE"\n'
+            f'[pairs.main]\ndesk = "support"\ncrm = "sales"\nregion = "BE"\nstart = {self.since}\n'
+            + ('mapping = "review.toml"\n' if mapping else "")
+            + "[brakes]\nmax_writes = 5000\nmax_share = 1.0\n"
+        )
+        self.environ = {
+            "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUTF8": "1",
+            "RT_TOKEN": world.rt.tokens[desk_token], "TRYTON_KEY": world.tryton.key,
+        }  # fmt: skip
+
+    # -- as a process
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "cli.py"), "--config", str(self.file), *args],
+            env=self.environ, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def call(self, *args: str) -> Said:
+        process = self.start(*args)
+        out, err = process.communicate(timeout=180)
+        return Said(process.returncode, out, err)
+
+    def interrupted(self, sign: signal.Signals, when: Callable[[], bool], *args: str) -> Said:
+        """The program, and a signal to it once `when` is so. Fails when it ended before that."""
+        process = self.start(*args)
+        while not when():
+            assert process.poll() is None, f"ended too early: {process.communicate()}"
+            time.sleep(0.02)
+        process.send_signal(sign)
+        out, err = process.communicate(timeout=60)
+        return Said(process.returncode, out, err)
+
+    # -- within the test
+
+    @contextmanager
+    def pair(self) -> Iterator[Pair]:
+        before = {name: os.environ.get(name) for name in ("RT_TOKEN", "TRYTON_KEY")}
+        os.environ.update({name: self.environ[name] for name in before})
+        try:
+            with open_pair(config.load(self.file), "main", clock=QuickClock()) as pair:
+                yield pair
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+    def sync(self) -> run.Report:
+        with self.pair() as pair:
+            return run.sync(pair)
+
+    def settle(self, most: int = 6) -> list[run.Report]:
+        """Syncs until one makes no write: what the design promises to take six runs at most."""
+        reports = [self.sync()]
+        while reports[-1].writes:
+            assert len(reports) < most, [one.counts() for one in reports]
+            reports.append(self.sync())
+        return reports
+
+    def later(self) -> None:
+        """As if an hour had gone by since the last write whose answer nobody heard."""
+        with closing(sqlite3.connect(self.journal)) as db, db:
+            rows = db.execute("SELECT key, at FROM intent WHERE state = 'sent'").fetchall()
+            for key, at in rows:
+                earlier = datetime.fromisoformat(at) - timedelta(hours=1)
+                db.execute("UPDATE intent SET at = ? WHERE key = ?", (earlier.isoformat(), key))
+
+    def state(self) -> list[tuple[str, bytes]]:
+        """The bytes of the journal's files. Reading makes an empty log beside it, and an index of that: no content."""
+        files = [path for path in sorted(self.folder.glob("deskbridge.db*")) if not path.name.endswith("-shm")]
+        return [(path.name, held) for path in files if (held := path.read_bytes()) or not path.name.endswith("-wal")]
