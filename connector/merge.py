@@ -197,10 +197,10 @@ def merge_tags(
                 out["crm_remove"].append(row.crm_tag)
         elif not on_desk and not on_crm:
             out["drop"].append(row.desk_tag)
-<<<<<<< HEAD
+    out["drop"] += [row.desk_tag for row in apart if row.desk_tag not in have_desk and row.crm_tag not in have_crm]
     # A write of ours was named for these, and its effect stands while the side that it came from has let go of it.
-    settled_desk, settled_crm = set(known), set(known_crm)
-    for row in sorted((row for row in base if not row.sure), key=lambda row: row.desk_tag):
+    settled_desk, settled_crm = set(known) | apart_desk, set(known_crm) | apart_crm
+    for row in sorted((row for row in base if not (row.sure or row.apart)), key=lambda row: row.desk_tag):
         on_desk, on_crm = row.desk_tag in have_desk, row.crm_tag in have_crm
         if not on_desk and (not on_crm or row.crm_tag in shared):
             out["drop"].append(row.desk_tag)
@@ -211,10 +211,6 @@ def merge_tags(
             out["desk_remove"].append(row.desk_tag)
             settled_desk.add(row.desk_tag)
     for tag in sorted(have_desk - settled_desk):
-=======
-    out["drop"] += [row.desk_tag for row in apart if row.desk_tag not in have_desk and row.crm_tag not in have_crm]
-    for tag in sorted(have_desk - set(known) - apart_desk):
->>>>>>> fdb1383 (A run can be taken back: replaced values are kept encrypted, and the sides then agree to differ)
         name = rules.to_crm(tag)
         if name is None or name in known_crm or (tag in given and name not in have_crm):
             continue
@@ -222,11 +218,7 @@ def merge_tags(
         base_set.append(TagBase(tag, name, origin))
         if name not in have_crm:
             out["crm_add"].append(name)
-<<<<<<< HEAD
     for name in sorted(have_crm - settled_crm - brought):
-=======
-    for name in sorted(have_crm - known_crm - brought - apart_crm):
->>>>>>> fdb1383 (A run can be taken back: replaced values are kept encrypted, and the sides then agree to differ)
         tag_here = rules.to_desk(name)
         if tag_here is None or tag_here in known or tag_here in have_desk or not desk_writable:
             continue

@@ -54,12 +54,10 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             " started TEXT NOT NULL, ended TEXT, exit_code INTEGER, counts TEXT)",
         ),
     ),
-<<<<<<< HEAD
     # 0: nobody said that it was deleted; it only could not be found.
     ("0002-vanished", ("ALTER TABLE tombstone ADD COLUMN told INTEGER NOT NULL DEFAULT 1",)),
-=======
     (
-        "0002-undo",
+        "0003-undo",
         (
             # What an update replaced. `before` is encrypted; its key is not in this file.
             "CREATE TABLE change (id INTEGER PRIMARY KEY, pair TEXT NOT NULL, run INTEGER NOT NULL, key TEXT NOT NULL,"
@@ -71,12 +69,11 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        "0003-forget",
+        "0004-forget",
         (
             # Who must not come back: keyed fingerprints of addresses and refs.
             "CREATE TABLE forgotten (pair TEXT NOT NULL, print TEXT NOT NULL, at TEXT NOT NULL,"
             " PRIMARY KEY (pair, print))",
         ),
     ),
->>>>>>> fdb1383 (A run can be taken back: replaced values are kept encrypted, and the sides then agree to differ)
 )
