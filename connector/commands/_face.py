@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,12 @@ from connector.errors import ConfigError, DeskbridgeError
 
 if TYPE_CHECKING:
     from connector.config import Config
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but tab and line feed, and marks that turn the direction of a line."""
+_STEERING = re.compile(rf"(\x1b\[(?:0|1|33)m)|{_CONTROL.pattern}")
+"""The same; the first group holds the styles that commands put into a line themselves, which stay."""
 
 
 @dataclass
@@ -54,19 +61,20 @@ class Face:
     def say(self, text: str = "", **style: Any) -> None:
         """A line for a person; nothing when --quiet or --json."""
         if not (self.quiet or self.json):
-            click.secho(text, **style)
+            click.secho(_plain(text), **style)
 
     def data(self, value: object) -> None:
         """The result for a machine: one JSON document. Only with --json."""
         if self.json:
             import json
 
-            click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+            text = json.dumps(value, indent=2, default=str, ensure_ascii=False)
+            click.echo(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
     def warn(self, text: str) -> None:
         """Something odd that does not stop the run."""
         if not self.quiet:
-            click.secho(f"warning: {text}", fg="yellow", err=True)
+            click.secho(f"warning: {_plain(text)}", fg="yellow", err=True)
 
     def complain(self, text: str) -> None:
         """What went wrong."""
@@ -132,4 +140,9 @@ def _told(error: DeskbridgeError, problems: tuple[str, ...]) -> dict[str, Any]:
 def _masked(text: str) -> str:
     from connector.redaction import redact
 
-    return redact(text)
+    return _plain(redact(text))
+
+
+def _plain(text: str) -> str:
+    """The text without what would steer a terminal or turn its lines around: it may hold a vendor's ids and words."""
+    return _STEERING.sub(lambda found: found[1] or "\ufffd", text)
