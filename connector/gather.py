@@ -16,9 +16,9 @@ from connector.batch import Batch
 from connector.journal import Journal
 from connector.linking import Linker
 from connector.mapping.rules import Rules
-from connector.match import parties_of
+from connector.match import own_values, parties_of
 from connector.merge import Ruling
-from connector.model import Kind, Record, Ref, Side
+from connector.model import Kind, Record, Ref, Role, Side
 from connector.note_routes import NoteRoutes
 from connector.reading import Reader, is_pending
 from connector.snapshot import EntryView, LinkView, Snapshot
@@ -133,7 +133,21 @@ class _Gathering:
             survivor = self.reader.follow(ref)
             if survivor is not None:
                 wanted.add(survivor)
-        return {ref: self.reader.records[ref] for ref in sorted(wanted) if ref in self.reader.records}
+        tickets = {ref: self.reader.records[ref] for ref in sorted(wanted) if ref in self.reader.records}
+        return self._without_forgotten(tickets) if self.journal.forgotten.any() else tickets
+
+    def _without_forgotten(self, tickets: dict[Ref, Record]) -> dict[Ref, Record]:
+        """Leaves out the tickets of people whom the journal was told to forget: by their record, or by an address."""
+        forgotten = self.journal.forgotten
+        self.reader.fetch({ref for ticket in tickets.values() for ref in ticket.links.get(Role.REQUESTER, ())})
+        left = {}
+        for ref, ticket in tickets.items():
+            person = self.reader.requester(ticket)
+            known = own_values(person, "email", None, frozenset()) if person else ()
+            refs = {ref, *ticket.links.get(Role.REQUESTER, ())}
+            if not (forgotten.among(refs) or forgotten.knows(known)):
+                left[ref] = ticket
+        return left
 
     def _sources(self, *refs: Ref) -> frozenset[Ref]:
         """Which dirty refs a view works for, their former names included."""

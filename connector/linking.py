@@ -151,10 +151,16 @@ class Linker:
             else:
                 continue
             for value, records in answers.items():
-                alive = [record for record in records if record.ref not in self.reader.dead()]
+                alive = [r for r in records if r.ref not in self.reader.dead() | self._forgotten(records)]
                 found[(kind, name, value)] = [self.reader.records.setdefault(record.ref, record) for record in alive]
             done |= {ref for (ref, k), vs in known.items() if k == key and any(found.get((kind, name, v)) for v in vs)}
         return found
+
+    def _forgotten(self, records: Sequence[Record]) -> set[Ref]:
+        """Those whom the journal was told to forget: nothing is linked to them."""
+        if not self.journal.forgotten.any():
+            return set()
+        return self.journal.forgotten.among(record.ref for record in records)
 
     def _take(
         self,

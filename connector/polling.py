@@ -67,6 +67,8 @@ class Poller:
             batch.records.pop(gone.ref, None)
             dirty.add(gone.ref)
         dirty = {ref for ref in dirty if wanted(ref)}
+        if dirty and self.journal.forgotten.any():
+            dirty -= self.journal.forgotten.among(dirty)
         if self.record:
             self.journal.page(self.stream, cursor_stream, page.cursor, dirty)
         batch.dirty = {ref: Dirty(ref, 0) for ref in dirty}

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "review": "Decide what only a person can decide.",
     "why": "Explain what happened to one record.",
     "undo": "Take back what a run wrote.",
+    "forget": "Erase a person from the journal, for good.",
     "mapping": "Test and show field mappings.",
     "config": "Check, explain and describe the configuration.",
     "demo": "Show on this machine what a sync does, and check it.",

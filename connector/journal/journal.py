@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.journal.changes import Changes
+from connector.journal.forgotten import Forgotten
 from connector.journal.store import Store
 from connector.model import Kind, Ref, Role, Side
 from connector.state import (
@@ -56,6 +57,7 @@ class Journal:
         self.pair = pair
         self.changes = Changes(self.store, pair)
         self.prints = Prints(bytes.fromhex(self._meta("print-key", lambda: secrets.token_hex(32))))
+        self.forgotten = Forgotten(self.store, pair, self.prints)
 
     def close(self) -> None:
         self.store.close()
