@@ -42,8 +42,7 @@ def test_an_unreadable_answer_to_a_read_is_a_sentence_and_loses_nothing(
 ADDRESS_PART = "ann.lee"
 
 
-@pytest.mark.parametrize("effect", [False, True], ids=["not taken", "taken"])
-@pytest.mark.parametrize("do", ["html", "truncate"])
+@pytest.mark.parametrize(("do", "effect"), [("html", False), ("html", True), ("truncate", True)])
 @pytest.mark.parametrize(
     ("server", "method", "path"),
     [
@@ -55,8 +54,6 @@ ADDRESS_PART = "ann.lee"
 def test_an_unreadable_answer_to_a_write_makes_no_second_one(
     town: Town, do: str, server: str, method: str, path: str, effect: bool
 ) -> None:
-    if do == "truncate" and not effect:
-        pytest.skip("an answer breaks off only where there was one")
     ticket = town.desk.add_ticket(town.ann, "Printer on fire")
     town.sync()
     town.desk.add_comment(ticket, "Ask sales first.", public=False)
