@@ -56,13 +56,15 @@ class NoteRoutes:
         if rule is None:
             return
         polled = self.desk.capabilities.notes_in_poll
+        # A ticket that no run has seen before came with all its notes: this poll told every one since the cursor.
+        unheard = (set(tickets) & set(self.batch.records)) - set(self.journal.versions(tickets)) if polled else set()
         again = [
             ref
             for ref in tickets
             if self.slots(ref)
             and (
                 ref in self.batch.refetch
-                or self.fresh(ref)
+                or (self.fresh(ref) and ref not in unheard)
                 or self.reader.former(ref)
                 or (not polled and ref in self.batch.dirty)
             )
