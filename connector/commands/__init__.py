@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "Show the last runs and what is waiting.",
     "review": "Decide what only a person can decide.",
     "why": "Explain what happened to one record.",
+    "audit": "Compare both sides in full, and write nothing.",
     "undo": "Take back what a run wrote.",
     "forget": "Erase a person from the journal, for good.",
     "mapping": "Test and show field mappings.",

@@ -87,6 +87,16 @@ class Journal:
             (f"{self.pair}/{name}", value),
         )
 
+    def backfilled(self, started: datetime) -> list[datetime]:
+        """From when on the backfills that are done, and that reach to the first sync, carried tickets over."""
+        found = []
+        for (name,) in self.store.rows("SELECT name FROM meta WHERE name LIKE '%/backfill % done'"):
+            pair, _, stream = str(name).partition("/")
+            words = stream.split()
+            if pair == self.pair and (len(words) == 3 or datetime.fromisoformat(words[2]) >= started):
+                found.append(datetime.fromisoformat(words[1]))
+        return found
+
     # -- cursors and dirty refs
 
     def cursor(self, stream: str) -> str | None:
@@ -324,6 +334,13 @@ class Journal:
             sent = _sent(row)
             found.setdefault(sent.source, {})[sent.slot] = sent
         return found
+
+    def sent_on(self, parents: Iterable[Ref]) -> list[Sent]:
+        """The ledger rows of what was written to these records."""
+        return sorted(
+            (_sent(row) for row in self._in(f"{_SENT} WHERE pair = ? AND parent IN", parents)),
+            key=lambda sent: (sent.source, sent.slot),
+        )
 
     def ours(self, notes: Iterable[Ref]) -> set[Ref]:
         """Those of the note refs that we wrote."""

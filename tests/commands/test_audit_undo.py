@@ -1,0 +1,78 @@
+"""`audit`, `undo` and `forget` over a pair of sandboxes: silent after a clean sync, taken back, and forgotten."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector.sandbox.pair import SandboxPair
+
+
+def writes(sandboxes: SandboxPair) -> int:
+    return sum(
+        one.method in ("PUT", "PATCH", "DELETE")
+        for server in (sandboxes.desk_server, sandboxes.crm_server)
+        for one in server.log.calls
+    )
+
+
+def test_the_whole_way(call: Any, configured: Path, sandboxes: SandboxPair) -> None:
+    assert call("backfill", "--since", "2020-01-01", "--yes").code in (0, 3)
+    for _ in range(3):
+        assert call("sync", "-q").code in (0, 3)
+    before = writes(sandboxes)
+    seen = call("audit", "--json")
+    found = seen.data["pairs"][0]
+    assert {one["kind"] for one in found["differences"]} <= {"decision"}, found["differences"]
+    assert found["tickets"] > 0
+    assert found["sent"] > 0
+    for user in sandboxes.desk.world.users.values():
+        assert not user.get("email") or user["email"] not in seen.out
+    assert writes(sandboxes) == before
+
+    run = next(one["id"] for one in call("status", "--json").data["pairs"][0]["runs"] if one["command"] == "backfill")
+    shown = call("undo", str(run), "--dry-run", "--json")
+    assert shown.data["operations"]
+    assert writes(sandboxes) == before
+    done = call("undo", str(run), "--yes", "--json")
+    assert done.code == done.data["exit_code"]
+    assert done.data["written"] > 0, done.err
+    assert call("undo", str(run), "--yes", "--json").data["written"] == 0
+    again = call("sync", "--json").data["pairs"][0]
+    assert (again["written"], again["planned"]) == (0, 0)
+
+    journal = configured.parent / "deskbridge.db"
+    person = next(ref for ref in _linked(journal))
+    assert call("forget", person, "--dry-run", "--json").data["pairs"][0]["rows"]
+    assert person.encode() in journal.read_bytes()
+    assert call("forget", person, "--yes").code == 0
+    assert all(person.encode() not in file.read_bytes() for file in journal.parent.glob("deskbridge.db*"))
+
+
+def _linked(path: Path) -> list[str]:
+    from connector.journal import Journal
+    from connector.model import Role
+
+    journal = Journal(path, "main", read_only=True)
+    try:
+        return [str(link.crm) for link in journal.links() if link.role is Role.CONTACT]
+    finally:
+        journal.close()
+
+
+@pytest.mark.parametrize("args", [("undo", "1"), ("forget", "ada@acme.example")])
+def test_what_cannot_be_taken_back_asks_first(
+    call: Any, configured: Path, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115, PTH123 - pytest closes it
+    said = call(*args)
+    assert said.code == 2
+    assert "--yes" in said.err
+
+
+def test_before_the_first_sync_an_audit_says_so(call: Any, configured: Path) -> None:
+    assert call("audit").code == 2
+    assert call("undo", "99", "--yes").code == 2
