@@ -5,11 +5,12 @@ Pure: no clock, no I/O. Nothing here puts a body, a query value or an address in
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from connector.errors import (
     BadAnswer,
@@ -118,3 +119,23 @@ class Answer:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def readable(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Makes a function that reads a vendor's record raise BadAnswer, and nothing else, for one that cannot be read."""
+
+    def around(read: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(read)
+        def guarded(*args: P.args, **more: P.kwargs) -> T:
+            try:
+                return read(*args, **more)
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ArithmeticError) as error:
+                raise BadAnswer(f"the vendor answered {what} that cannot be read ({type(error).__name__})") from error
+
+        return guarded
+
+    return around

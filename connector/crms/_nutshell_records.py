@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from connector.answers import readable
 from connector.crms._nutshell_api import RESOURCES, Api, Json, custom_name, ident, ref
 from connector.errors import BadAnswer
 from connector.model import (
@@ -70,6 +71,7 @@ class Reader:
             return Gone(asked)
         return self.record(asked.kind, row, as_ref=asked)
 
+    @readable("a record")
     def record(self, kind: Kind, row: Json, *, as_ref: Ref | None = None) -> Record:
         """The record in a row of REST."""
         one = as_ref or Ref(Side.CRM, kind, str(row["id"]))
@@ -192,6 +194,7 @@ class Reader:
 
     # --------------------------------------------------------------------------------------------------------- notes
 
+    @readable("a note")
     def note(self, row: Json, author: Author) -> Note | None:
         """The note in a row of REST; `None` when it is deleted, or stands on something other than our three kinds."""
         from connector.richtext import find_key, unmark

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from connector.answers import readable
 from connector.desks._zendesk_fields import CustomField, read_value
 from connector.model import Author, Body, Format, Kind, Note, Record, Ref, Role, Side, Value, Visibility
 
@@ -72,6 +73,7 @@ def digest_of(version: str) -> str:
     return version.partition("~")[2]
 
 
+@readable("a ticket")
 def ticket_record(raw: Json, fields: Mapping[str, CustomField], names: Mapping[int, str]) -> Record:
     """A ticket; `names` are those of agents and groups, by id."""
     custom = {
@@ -112,6 +114,7 @@ def ticket_record(raw: Json, fields: Mapping[str, CustomField], names: Mapping[i
     )
 
 
+@readable("a person")
 def contact_record(raw: Json, fields: Mapping[str, CustomField], identities: Iterable[Json] | None) -> Record:
     """An end user; `identities` are all of his, or `None` where they were not read: then `emails` stays unknown."""
     standard: dict[str, Value] = {
@@ -139,6 +142,7 @@ def contact_record(raw: Json, fields: Mapping[str, CustomField], identities: Ite
     )
 
 
+@readable("an organization")
 def company_record(raw: Json, fields: Mapping[str, CustomField]) -> Record:
     """An organisation."""
     domains = tuple(raw.get("domain_names") or ())
@@ -160,6 +164,7 @@ def company_record(raw: Json, fields: Mapping[str, CustomField]) -> Record:
     )
 
 
+@readable("a user")
 def user_record(raw: Json) -> Record:
     """An agent or administrator."""
     return Record(
@@ -170,6 +175,7 @@ def user_record(raw: Json) -> Record:
     )
 
 
+@readable("a comment")
 def note_of(raw: Json, ticket: object, author: Author, key: str | None) -> Note:
     """A comment, from the comments list or from a ticket event. Without a visibility of its own it is taken for
     internal, for that is the side on which to err."""

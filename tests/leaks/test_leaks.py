@@ -1,4 +1,4 @@
-"""Customers' words, addresses, phones and the tokens stay out of everything that is written down, in fair weather and in foul.
+"""Customers' words, addresses, phones and tokens stay out of all that is written down, in fair weather and in foul.
 
 Formula injection: no CSV is written anywhere, so there is nothing that a spreadsheet could run.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,7 +48,7 @@ class _Everything(logging.Handler):
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     """A first sync, people at work on both sides, runs with faults of every kind, and every command that tells of it."""
     folder = tmp_path_factory.mktemp("leaks")
     config = folder / "deskbridge.toml"
@@ -75,7 +74,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
         root.removeHandler(heard)
         root.setLevel(level)
     told.logged = heard.text.getvalue()
-    yield told
+    return told
 
 
 def _live(pair: SandboxPair, config: Path, told: Day) -> None:

@@ -42,6 +42,7 @@ from connector.errors import (
     CursorExpired,
     DeskbridgeError,
     Forbidden,
+    JournalError,
     OutcomeUnknown,
     TryLater,
     Unauthorized,
@@ -388,6 +389,7 @@ class _Life:
         """Promise 11: what a run linked by address was found once, and not picked among several."""
         journal = self.house.journal()
         try:
+            self.promises.reports.append(f"{journal.dirty_errors()} {journal.reviews(state=None)}")
             every = journal.links()
         finally:
             journal.close()
@@ -477,6 +479,7 @@ class _Life:
             shown = connector.run.preview(self.house.pair)
             self.say(f"plan: {len(shown.plan.operations)} operations")
         except DeskbridgeError as error:
+            require(not isinstance(error, JournalError), 9, "a dry run tried to write to the journal")
             self.say(f"plan: {type(error).__name__}")
         require(journal == self.house.path.read_bytes(), 9, "a dry run changed the journal")
         require(before == _sent(self.house), 9, "a dry run wrote")

@@ -1,0 +1,284 @@
+"""Bugs that are planted on purpose: each a small change of the code, the promise that it breaks, and who must catch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Saboteur:
+    """One planted bug. `edits`: (file, exact text, what stands there instead)."""
+
+    name: str
+    promise: str
+    edits: tuple[tuple[str, str, str], ...]
+    caught_by: str = ""
+    """A test file, where the simulation has nothing that it could break (it has no transport)."""
+
+
+def bug(name: str, promise: str, file: str, old: str, new: str, *, caught_by: str = "") -> Saboteur:
+    return Saboteur(name, promise, ((file, old, new),), caught_by)
+
+
+_APPLY, _PLAN, _RUN = "connector/apply.py", "connector/plan.py", "connector/run.py"
+_JOURNAL, _POLLING = "connector/journal/journal.py", "connector/polling.py"
+
+SABOTEURS: tuple[Saboteur, ...] = (
+    Saboteur(
+        "the intent is recorded after the write",
+        "1",
+        (
+            (
+                _APPLY,
+                "        with self.journal.transaction():\n            self.journal.intend(",
+                "        later: list[Intent] = []\n        with self.journal.transaction():\n            later.extend(",
+            ),
+            (
+                _APPLY,
+                "        broken: list[Operation] = []\n        for (unit, writes)",
+                "        self.journal.intend(later)\n        broken: list[Operation] = []\n        for (unit, writes)",
+            ),
+        ),
+    ),
+    bug(
+        "what is in doubt is sent again without a look-up",
+        "1",
+        _APPLY,
+        "            elif not look_up:\n                self._ask(op, work, applied)",
+        "            elif True:\n                ready.append(op)",
+    ),
+    bug(
+        "settle time is not waited for",
+        "1",
+        _APPLY,
+        "        settle = self.adapters[side].capabilities.settle",
+        "        settle = 0.0",
+    ),
+    bug(
+        "keys differ from run to run",
+        "1",
+        "connector/state.py",
+        """    digest = hashlib.blake2b("\\x1f".join(parts)""",
+        """    import itertools
+    global _calls
+    _calls = globals().get("_calls") or itertools.count()
+    parts = (*parts, str(next(_calls)))
+    digest = hashlib.blake2b("\\x1f".join(parts)""",
+    ),
+    Saboteur(
+        "our own notes are taken for people's",
+        "3",
+        (
+            (
+                _JOURNAL,
+                '("SELECT target FROM note WHERE pair = ? AND target IN", notes)}',
+                '("SELECT target FROM note WHERE pair = ? AND 1 = 0 AND target IN", notes)}',
+            ),
+            (_POLLING, "            if note.key is not None:\n", "            if False:\n"),
+            ("connector/note_routes.py", "if note.ref not in ours and note.key is None", "if note.ref not in ours"),
+        ),
+    ),
+    Saboteur(
+        "the cursor moves before the page is recorded",
+        "6",
+        (
+            (
+                _JOURNAL,
+                "        with self.transaction():\n            self.mark_dirty(stream, dirty)\n            self.store.run(",
+                "        if True:\n            self.store.run(",
+            ),
+            (
+                _JOURNAL,
+                "                (self.pair, cursor_stream, cursor),\n            )\n",
+                "                (self.pair, cursor_stream, cursor),\n            )\n"
+                "        self.mark_dirty(stream, dirty)\n",
+            ),
+        ),
+    ),
+    bug(
+        "both sides read from one cursor",
+        "6",
+        _RUN,
+        "self.poller.pages(adapter, str(side), since=begin, anew=anew)",
+        'self.poller.pages(adapter, "desk", since=begin, anew=anew)',
+    ),
+    bug(
+        "dirty is cleared before the writes are done",
+        "6",
+        _APPLY,
+        "            self._clear(plan.settled, work)",
+        "            self._clear(plan.sources, work)",
+    ),
+    bug(
+        "a cursor that is a time has no overlap",
+        "6",
+        "connector/sandbox/memory_poll.py",
+        "            return change.at >= place.at - overlap",
+        "            return change.at > place.at",
+    ),
+    bug(
+        "the merge base is what was asked for, not what was stored",
+        "3",
+        _APPLY,
+        "        if base.written is None or outcome is None or outcome.record is None:",
+        "        if True:",
+    ),
+    bug(
+        "notes are public",
+        "5",
+        _PLAN,
+        "            visibility, template = desk_rule.visibility, desk_rule.template",
+        "            visibility, template = Visibility.PUBLIC, desk_rule.template",
+    ),
+    bug(
+        "answers to customers travel like internal notes",
+        "5",
+        _PLAN,
+        "(rule.internal if note.visibility is Visibility.INTERNAL else rule.public)",
+        "rule.internal",
+    ),
+    bug(
+        "among several matches the first is taken",
+        "11",
+        "connector/match.py",
+        "        if len(hits) == 1:",
+        "        if len(hits) >= 1:",
+    ),
+    bug(
+        "a merged record is not followed",
+        "11",
+        "connector/reading.py",
+        "        while (gone := self.gone.get(at)) is not None and gone.merged_into is not None:",
+        "        while (gone := self.gone.get(at)) is not None and gone.merged_into is self:",
+    ),
+    bug(
+        "what a poll does not show is taken for deleted",
+        "7",
+        _POLLING,
+        "        for gone in page.gone:",
+        "        linked = {end for link in self.journal.links() for end in (link.desk, link.crm)}\n"
+        "        for missing in linked - set(batch.records):\n"
+        "            if str(missing.side) == cursor_stream:\n"
+        "                from connector.model import Gone\n"
+        "                batch.gone[missing] = Gone(missing)\n"
+        "                dirty.add(missing)\n"
+        "        for gone in page.gone:",
+    ),
+    bug(
+        "the lock is not taken",
+        "10",
+        "connector/lock.py",
+        "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(handle, fcntl.LOCK_UN)",
+    ),
+    bug(
+        "the whole record is sent",
+        "2",
+        _PLAN,
+        "        # The same wish from the same versions has the same key",
+        '        fields = {n: v for n, v in change.current.fields.items() if n in ("name", "phone", "priority")} | fields\n'
+        "        # The same wish from the same versions has the same key",
+    ),
+    bug(
+        "tags are set and not added",
+        "2",
+        _PLAN,
+        "frozenset(change.add - change.remove), frozenset(change.remove - change.add)",
+        "frozenset(change.add - change.remove), (change.current.tags or frozenset()) - change.add if change.add else"
+        " frozenset(change.remove)",
+    ),
+    bug(
+        "a note's text is in an error",
+        "5",
+        _APPLY,
+        '        why = f"{op.write.name} on {op.target}:',
+        "        why = f\"{getattr(getattr(op.write, 'body', None), 'text', op.write.name)[-60:]} on {op.target}:",
+    ),
+    bug(
+        "the brake on writes is off by one",
+        "8",
+        _RUN,
+        "        if count > allowed:",
+        "        if count > allowed + 1:",
+    ),
+    bug(
+        "the brake on the share is off by one",
+        "8",
+        _RUN,
+        "len(changed) > brakes.floor and share > brakes.max_share",
+        "len(changed) > brakes.floor and (len(changed) - 1) / links > brakes.max_share",
+    ),
+    bug(
+        "a dry run records what it polled",
+        "9",
+        _RUN,
+        "self.poller = Poller(self.journal, self.watched, stream, record=journal is None)",
+        "self.poller = Poller(self.journal, self.watched, stream)",
+    ),
+    bug(
+        "a backfill writes to the help desk too",
+        "13",
+        _RUN,
+        "            only=Side.CRM if self.backfilling else None,",
+        "            only=None,",
+    ),
+    bug(
+        "one record that fails fails the run",
+        "12",
+        _RUN,
+        "            if not refs:\n                raise\n",
+        "            raise\n",
+    ),
+    bug(
+        "what could not be found is forgotten for good",
+        "7",
+        _RUN,
+        "            back = self._back()\n",
+        "            back: set[Ref] = set()\n",
+    ),
+    bug(
+        "a conflict is decided for the help desk",
+        "2",
+        "connector/merge.py",
+        "    return Decision(Action.REVIEW, why)",
+        "    return Decision(Action.TO_CRM, why, rule.to_crm(desk_value))",
+    ),
+    bug(
+        "a create is sent again after a 502",
+        "1",
+        "connector/transport.py",
+        "            if retry is Retry.CREATE:",
+        "            if retry is Retry.CREATE and answer.status != 502:",
+        caught_by="tests/transport/test_retry.py",
+    ),
+)
+
+HINTS = {
+    "the intent is recorded after the write": 22,
+    "what is in doubt is sent again without a look-up": 54,
+    "settle time is not waited for": 54,
+    "keys differ from run to run": 1,
+    "our own notes are taken for people's": 1,
+    "the cursor moves before the page is recorded": 165,
+    "both sides read from one cursor": 1,
+    "dirty is cleared before the writes are done": 21,
+    "a cursor that is a time has no overlap": 113,
+    "the merge base is what was asked for, not what was stored": 1,
+    "notes are public": 1,
+    "answers to customers travel like internal notes": 2,
+    "among several matches the first is taken": 6,
+    "a merged record is not followed": 9,
+    "what a poll does not show is taken for deleted": 1,
+    "the lock is not taken": 1,
+    "the whole record is sent": 1,
+    "tags are set and not added": 1,
+    "a note's text is in an error": 5,
+    "the brake on writes is off by one": 1,
+    "the brake on the share is off by one": 19,
+    "a dry run records what it polled": 1,
+    "a backfill writes to the help desk too": 5,
+    "one record that fails fails the run": 19,
+    "what could not be found is forgotten for good": 16,
+    "a conflict is decided for the help desk": 2,
+}
+"""A seed that caught each when all were last lived in order: tried first. Where it does not, seeds 1 to 500 follow."""
