@@ -387,7 +387,7 @@ class Applier:
         with self.journal.transaction():
             self.journal.settle_intent(op.key, IntentState.DONE, result=made)
             self._effects(op.effects, outcome, now, found=found)
-            self._recognise(op, outcome)
+            self._recognise(op, outcome, work)
             self._stored(op, outcome)
             self._finish(op, work)
             if found:  # it says what its source said then: the next round looks whether that still holds
@@ -454,8 +454,12 @@ class Applier:
             return replace(base.base, desk=older, crm=stored if base.written is Side.CRM else _OLDER)
         return replace(base.base, crm=stored) if base.written is Side.CRM else replace(base.base, desk=stored)
 
-    def _recognise(self, op: Operation, outcome: Outcome) -> None:
-        """Remembers the record as our write left it, so that it does not echo: unless someone else was quicker."""
+    def _recognise(self, op: Operation, outcome: Outcome, work: _Work) -> None:
+        """Remembers the record as our write left it, so that it does not echo.
+
+        Unless someone else was quicker, or it held something before that no poll has shown yet: other records may be
+        linked to it, and are to hear of that.
+        """
         record, write = outcome.record, op.write
         if not isinstance(write, Update | Create):
             return
@@ -465,6 +469,10 @@ class Applier:
         self.written.add(record.ref)
         if isinstance(write, Update):
             before, after = write.current, record
+            if not (self._settles and record.ref in work.dirty):
+                known = self.journal.versions([record.ref]).get(record.ref)
+                if known != content_print(before, self.journal.prints, self.watched):
+                    return
             others = self.watched.fields(record.ref.kind, record.ref.side) - set(write.fields)
             tags = None if before.tags is None else (before.tags | write.add_tags) - write.remove_tags
             if (
@@ -508,13 +516,22 @@ class Applier:
             for note in work.notes.get(item.ref, {}).values():
                 self.journal.see(note.ref, note_print(note, self.journal.prints), is_open=False, modified=None)
             record = work.records.get(item.ref)
-            if record is not None and item.ref not in self.written:
+            if record is None:
+                continue
+            if not self._settles:
+                self.journal.keep(item.ref, is_open=record.open, modified=record.modified)
+            elif item.ref not in self.written:
                 self.journal.see(
                     item.ref,
                     content_print(record, self.journal.prints, self.watched),
                     is_open=record.open,
                     modified=record.modified,
                 )
+
+    @property
+    def _settles(self) -> bool:
+        """A backfill leaves the help desk alone, so the sync has to look at what the backfill saw."""
+        return self.stream == SYNC
 
     # -- visibility
 

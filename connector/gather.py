@@ -35,6 +35,8 @@ class Gathered:
     unlinks: tuple[Link, ...]
     waits: Mapping[Ref, tuple[str, ...]]
     records: Mapping[Ref, Record]
+    linked: frozenset[Ref]
+    """Tickets that were joined to somebody just now."""
     woken: frozenset[Ref]
     """Tickets that did not change, and have work to do because somebody they belong to turned up: dirty until it is done."""
 
@@ -88,7 +90,8 @@ class _Gathering:
         linker.match_parties(tickets, Kind.COMPANY)
         linker.fetch_linked(tickets)
         linker.match_deals(tickets)
-        woken = frozenset(ref for ref in tickets if self.routes.fresh(ref)) - set(self.batch.dirty)
+        linked = frozenset(ref for ref in tickets if self.routes.fresh(ref))
+        woken = linked - set(self.batch.dirty)
         self.batch.dirty |= {ref: Dirty(ref, 1) for ref in woken}
         notes = list(self.routes.to_crm(tickets))
         notes += self.routes.to_desk(tickets, dirty) if self.to_desk else ()
@@ -109,6 +112,7 @@ class _Gathering:
             unlinks=tuple(sorted(linker.unlinks)),
             waits=linker.waits,
             records=reader.records,
+            linked=linked,
             woken=woken,
         )
 

@@ -198,12 +198,8 @@ class _Draft:
                 self.reviews.append(Review(ReviewKind.CONFLICT, subject, detail))
             case Action.TO_CRM | Action.TO_DESK:
                 side = Side.CRM if decision.action is Action.TO_CRM else Side.DESK
-                if not self.wanted(side):
-                    # Not written in a backfill. Where the two meet in it for the first time, they agree to differ; where
-                    # the sync knows them already, its base and its open conflict are left to it.
+                if not self.wanted(side):  # a backfill leaves the help desk, and what stands open about it, to the sync
                     self.looked_at.discard(subject)
-                    if view.new and rule.name not in view.bases:
-                        self.bases.append(SetBase(desk.ref, crm.ref, rule.name, Base(desk_print, crm_print, "both")))
                     return
                 if not self._writable(side, view):
                     return

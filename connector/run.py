@@ -434,6 +434,9 @@ class _Run:
                 self.journal.merge(old, new, now)
                 self.journal.mark_dirty(self.stream, [new])  # the loser's mark goes with it; its work does not
             self.journal.mark_dirty(self.stream, gathered.woken)  # for their link is known before their work is done
+            if self.backfilling and self.journal.pair_meta("started") is not None:
+                # What the CRM has for an open ticket is the sync's to bring, and it would not see this link as new.
+                self.journal.mark_dirty(SYNC, {ref for ref in gathered.linked if gathered.records[ref].open})
             for ref in gathered.buried:
                 self.journal.bury(ref, now, told=ref in batch.gone)
             self.journal.unbury(self.journal.tombstones(gathered.records))

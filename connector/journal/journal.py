@@ -171,6 +171,15 @@ class Journal:
             (self.pair, str(ref), version, int(is_open), _stamp(modified)),
         )
 
+    def keep(self, ref: Ref, *, is_open: bool, modified: datetime | None) -> None:
+        """Remembers whether a record is open and when it changed, and leaves open what is settled about it."""
+        self.store.run(
+            "INSERT INTO record (pair, ref, version, open, modified) VALUES (?, ?, '', ?, ?)"
+            " ON CONFLICT (pair, ref) DO UPDATE SET open = excluded.open,"
+            " modified = COALESCE(excluded.modified, record.modified)",
+            (self.pair, str(ref), int(is_open), _stamp(modified)),
+        )
+
     def unsee(self, ref: Ref) -> None:
         """Forgets the version: whatever the next poll shows is looked at."""
         self.store.run("UPDATE record SET version = '' WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
