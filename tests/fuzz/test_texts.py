@@ -25,13 +25,13 @@ bounded = settings(
     max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 KEY = "abcdefgh234567ab"
+PIECES = [
+    *("${author}", "$body", "{{ body }}", "{% raw %}", "\x1b[2J", "\0", "\u202e", "<script>", "</p>", "&lt;"),
+    *("```", "\\", "[a](b)", "![x](http://a.example)", "\r\n", "\u2028", "😀", "**", "|", "\t", "=1+1"),
+    "[deskbridge:abcdefgh234567ab]",
+]
 odd = st.text(st.characters(codec="utf-8"), max_size=300) | st.lists(
-    st.sampled_from(
-        (
-            "${author} $body {{ body }} {% raw %} \x1b[2J \0 \u202e <script> </p> &lt; ``` \\ [a](b) ![x](http://a.example)"
-            " \r\n \u2028 😀 [deskbridge:abcdefgh234567ab] ** | \t =1+1"
-        ).split(" ")
-    ),
+    st.sampled_from(PIECES),
     max_size=12,
 ).map("".join)  # fmt: skip
 formats = st.sampled_from(list(Format))
