@@ -21,7 +21,7 @@ def bug(name: str, promise: str, file: str, old: str, new: str, *, caught_by: st
 
 
 _APPLY, _PLAN, _RUN = "connector/apply.py", "connector/plan.py", "connector/run.py"
-_JOURNAL, _POLLING = "connector/journal/journal.py", "connector/polling.py"
+_LEDGER, _POLLED, _POLLING = "connector/journal/ledger.py", "connector/journal/polled.py", "connector/polling.py"
 
 SABOTEURS: tuple[Saboteur, ...] = (
     Saboteur(
@@ -70,9 +70,9 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "3",
         (
             (
-                _JOURNAL,
-                '("SELECT target FROM note WHERE pair = ? AND target IN", notes)}',
-                '("SELECT target FROM note WHERE pair = ? AND 1 = 0 AND target IN", notes)}',
+                _LEDGER,
+                '("SELECT target FROM note WHERE pair = ? AND target IN", notes)',
+                '("SELECT target FROM note WHERE pair = ? AND 1 = 0 AND target IN", notes)',
             ),
             (_POLLING, "            if note.key is not None:\n", "            if False:\n"),
             ("connector/note_routes.py", "if note.ref not in ours and note.key is None", "if note.ref not in ours"),
@@ -83,12 +83,12 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "6",
         (
             (
-                _JOURNAL,
+                _POLLED,
                 "        with self.transaction():\n            self.mark_dirty(stream, dirty)\n            self.store.run(",
                 "        if True:\n            self.store.run(",
             ),
             (
-                _JOURNAL,
+                _POLLED,
                 "                (self.pair, cursor_stream, cursor),\n            )\n",
                 "                (self.pair, cursor_stream, cursor),\n            )\n"
                 "        self.mark_dirty(stream, dirty)\n",

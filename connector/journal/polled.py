@@ -1,0 +1,102 @@
+"""What was polled: cursors, the refs that wait to be worked, and what is settled about each record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from connector.journal.rows import Rows, stamp
+from connector.model import Ref
+from connector.state import Dirty
+
+
+class Polled(Rows):
+    """Cursors, dirty refs and versions."""
+
+    def cursor(self, stream: str) -> str | None:
+        found = self.store.rows("SELECT value FROM cursor WHERE pair = ? AND stream = ?", (self.pair, stream))
+        return str(found[0][0]) if found else None
+
+    def page(self, stream: str, cursor_stream: str, cursor: str, dirty: Iterable[Ref]) -> None:
+        """Records a polled page in one transaction: its refs are dirty, and the cursor moves."""
+        with self.transaction():
+            self.mark_dirty(stream, dirty)
+            self.store.run(
+                "INSERT INTO cursor (pair, stream, value) VALUES (?, ?, ?)"
+                " ON CONFLICT (pair, stream) DO UPDATE SET value = excluded.value",
+                (self.pair, cursor_stream, cursor),
+            )
+
+    def drop_cursor(self, stream: str) -> None:
+        self.store.run("DELETE FROM cursor WHERE pair = ? AND stream = ?", (self.pair, stream))
+
+    def streams(self) -> list[str]:
+        rows = self.store.rows("SELECT stream FROM cursor WHERE pair = ? ORDER BY stream", (self.pair,))
+        return [row[0] for row in rows]
+
+    def mark_dirty(self, stream: str, refs: Iterable[Ref]) -> None:
+        self.store.many(
+            "INSERT INTO dirty (pair, stream, ref, mark) VALUES (?, ?, ?, 1)"
+            " ON CONFLICT (pair, stream, ref) DO UPDATE SET mark = dirty.mark + 1",
+            [(self.pair, stream, str(ref)) for ref in sorted(set(refs))],
+        )
+
+    def dirty(self, stream: str) -> dict[Ref, Dirty]:
+        rows = self.store.rows(
+            "SELECT ref, mark, attempts FROM dirty WHERE pair = ? AND stream = ? ORDER BY ref", (self.pair, stream)
+        )
+        return {(ref := Ref.parse(row[0])): Dirty(ref, row[1], row[2]) for row in rows}
+
+    def clear(self, stream: str, dirty: Iterable[Dirty]) -> None:
+        """Forgets dirty refs that were worked, unless they were marked again meanwhile."""
+        self.store.many(
+            "DELETE FROM dirty WHERE pair = ? AND stream = ? AND ref = ? AND mark = ?",
+            [(self.pair, stream, str(item.ref), item.mark) for item in dirty],
+        )
+
+    def failed(self, stream: str, ref: Ref, error: str) -> None:
+        """Counts a failed attempt; the ref stays dirty."""
+        self.store.run(
+            "UPDATE dirty SET attempts = attempts + 1, error = ? WHERE pair = ? AND stream = ? AND ref = ?",
+            (error[:300], self.pair, stream, str(ref)),
+        )
+
+    def dirty_errors(self) -> list[tuple[str, str, int, str]]:
+        """What waits: (stream, ref, attempts, last error)."""
+        rows = self.store.rows(
+            "SELECT stream, ref, attempts, COALESCE(error, '') FROM dirty WHERE pair = ? ORDER BY attempts DESC, ref",
+            (self.pair,),
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    def versions(self, refs: Iterable[Ref]) -> dict[Ref, str]:
+        """The version of each record that we know all about."""
+        rows = self.rows_in("SELECT ref, version FROM record WHERE pair = ? AND ref IN", refs)
+        return {Ref.parse(row[0]): row[1] for row in rows}
+
+    def see(self, ref: Ref, version: str, *, is_open: bool, modified: datetime | None) -> None:
+        """Remembers that all about this version of the record is settled ('' forgets the version)."""
+        self.store.run(
+            "INSERT INTO record (pair, ref, version, open, modified) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (pair, ref) DO UPDATE SET version = excluded.version, open = excluded.open,"
+            " modified = COALESCE(excluded.modified, record.modified)",
+            (self.pair, str(ref), version, int(is_open), stamp(modified)),
+        )
+
+    def keep(self, ref: Ref, *, is_open: bool, modified: datetime | None) -> None:
+        """Remembers whether a record is open and when it changed, and leaves open what is settled about it."""
+        self.store.run(
+            "INSERT INTO record (pair, ref, version, open, modified) VALUES (?, ?, '', ?, ?)"
+            " ON CONFLICT (pair, ref) DO UPDATE SET open = excluded.open,"
+            " modified = COALESCE(excluded.modified, record.modified)",
+            (self.pair, str(ref), int(is_open), stamp(modified)),
+        )
+
+    def unsee(self, ref: Ref) -> None:
+        """Forgets the version: whatever the next poll shows is looked at."""
+        self.store.run("UPDATE record SET version = '' WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
+
+    def open_refs(self, refs: Iterable[Ref]) -> set[Ref]:
+        """Those of the refs that were open when last seen."""
+        rows = self.rows_in("SELECT ref FROM record WHERE pair = ? AND open = 1 AND ref IN", refs)
+        return {Ref.parse(row[0]) for row in rows}
