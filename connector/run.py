@@ -555,7 +555,7 @@ class _Run:
         old = self.journal.dirty(self.stream)
         if since is None:
             old |= {ref: Dirty(ref, 0) for ref in self._back() - set(old)}
-        batch.refetch = set(old) - set(batch.dirty)
+        batch.refetch = set(old)
         batch.dirty = {**old, **batch.dirty}
         if limit is not None and len(batch.dirty) > limit:
             batch.dirty = dict(islice(sorted(batch.dirty.items()), limit))

@@ -259,7 +259,6 @@ HINTS = {
     "settle time is not waited for": 54,
     "keys differ from run to run": 1,
     "our own notes are taken for people's": 1,
-    "the cursor moves before the page is recorded": 165,
     "both sides read from one cursor": 1,
     "dirty is cleared before the writes are done": 21,
     "a cursor that is a time has no overlap": 113,

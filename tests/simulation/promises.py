@@ -60,6 +60,8 @@ class Promises:
         self.reports: list[str] = []
         self.backfilled: set[tuple[Ref, Ref]] = set()
         """Links that a backfill made: it writes to the CRM alone, so what differs at the help desk stays."""
+        self.unseen: set[Ref] = set()
+        """What was hidden once. A contact that no run could find, and that then comes back unchanged, wakes nobody."""
         self.untagged: set[str] = set()
         """Tags that a person took away somewhere, or that went with a record."""
         self.logged: dict[Side, int] = {Side.DESK: 0, Side.CRM: 0}
@@ -317,6 +319,8 @@ class Promises:
                 person = self.house.desk.records.get(requester)
                 matches = contacts.get(person.fields.get("email"), []) if person else []
                 touched = any(c.ref == ticket.ref and c.actor != US for c in self.house.desk.history[-1:])
+                if {*matches, requester, ticket.ref} & self.unseen:
+                    continue
                 if len(matches) == 1 and requester not in linked and str(requester) not in about and not touched:
                     require(self._never_worked(ticket), 6, f"{requester} matches {matches[0]} and is not linked")
 
