@@ -256,7 +256,7 @@ class _Run:
             back = self._back()
             self.journal.unbury(back)
             self.journal.mark_dirty(self.stream, back)
-        self._prepare(batch, self.journal.dirty(self.stream), earlier)
+        self._prepare(batch, self.journal.dirty(self.stream), earlier | back)
         applier = self._applier()
         for number in range(_ROUNDS):
             gathered, made = self._plan(batch)
