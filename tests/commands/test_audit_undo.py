@@ -41,8 +41,12 @@ def test_the_whole_way(call: Any, configured: Path, sandboxes: SandboxPair) -> N
     assert done.code == done.data["exit_code"]
     assert done.data["written"] > 0, done.err
     assert call("undo", str(run), "--yes", "--json").data["written"] == 0
-    again = call("sync", "--json").data["pairs"][0]
-    assert (again["written"], again["planned"]) == (0, 0)
+    # The undo touched CRM records, so the sync meets them for the first time: it fills blanks at the help desk, which a
+    # backfill leaves alone, and does nothing of what was undone again.
+    due = call("plan", "--json").data["pairs"][0]["operations"]
+    assert {one["side"] for one in due} <= {"desk"}
+    assert call("sync", "--json").data["pairs"][0]["written"] == len(due)
+    assert call("sync", "--json").data["pairs"][0]["planned"] == 0
 
     journal = configured.parent / "deskbridge.db"
     person = next(ref for ref in _linked(journal))
