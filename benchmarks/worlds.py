@@ -14,7 +14,8 @@ from typing import Any
 
 from connector.config import load
 from connector.connect import open_pair
-from connector.run import Report, backfill, sync
+from connector.results import Report
+from connector.run import backfill, sync
 from connector.sandbox.pair import SandboxPair, sandbox_pair
 
 _ID = re.compile(r"/\d+(-\w+)?")

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
 from connector.adapter import Outcome, is_create
-from connector.apply import Applied, Applier, Settings, refusal_subject
+from connector.apply import Applied, Applier, Settings
 from connector.batch import Batch
 from connector.errors import (
     BrakeTripped,
     DeskbridgeError,
-    JournalError,
-    NeedsHuman,
-    Rejected,
-    TryLater,
     UsageError,
 )
-from connector.gather import Gathered, gather
+from connector.gather import Gathered
 from connector.journal import Journal
 from connector.lock import Held, only_run
 from connector.model import Kind, Record, Ref, Side
 from connector.operations import Operation, Plan, requests
 from connector.pair import Pair
-from connector.plan import Context, plan
+from connector.planning import Planner
 from connector.polling import Poller, join
+from connector.results import Preview, Report
 from connector.state import Dirty, Intent, IntentState, Review, ReviewKind
 
 SYNC = "sync"
@@ -37,63 +32,6 @@ _MISSED = timedelta(days=3)
 """What could not be found is looked for again for so long."""
 _ROUNDS = 4
 """A run plans again what was stale when it wrote, so many times."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What a run did."""
-
-    command: str
-    pair: str
-    polled: int = 0
-    planned: int = 0
-    written: Counter[str] = field(default_factory=Counter)
-    found: int = 0
-    refused: int = 0
-    waiting: int = 0
-    """Records that the next run works again."""
-    reviews: int = 0
-    """Things that stand open for a person."""
-    calls: int = 0
-    seconds: float = 0.0
-    errors: list[DeskbridgeError] = field(default_factory=list)
-    finished: bool = True
-    """False: stopped before everything was polled and worked."""
-
-    @property
-    def writes(self) -> int:
-        return sum(self.written.values())
-
-    @property
-    def exit_code(self) -> int:
-        """0 clean, 1 try again later, 3 a person must decide."""
-        if self.reviews or any(error.exit_code == 3 for error in self.errors):
-            return 3
-        return 1 if self.waiting or not self.finished or self.errors else 0
-
-    def counts(self) -> dict[str, int]:
-        """The figures, for the journal, `--json` and Prometheus."""
-        return {
-            "polled": self.polled, "planned": self.planned, "written": self.writes, "found": self.found,
-            "refused": self.refused, "waiting": self.waiting, "reviews": self.reviews, "calls": self.calls,
-            **{f"written {name}": count for name, count in sorted(self.written.items())},
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a run would do."""
-
-    plan: Plan
-    polled: int
-    calls: int
-    """Requests that making the plan took."""
-    complete: bool
-    """False: only a part was looked at."""
-    cost: int = 0
-    """About how many requests carrying it out takes."""
-    seconds: float = 0.0
-    """About how long that takes, at the speed at which the plan was made."""
 
 
 Progress = Callable[[Operation, Outcome], None]
@@ -180,8 +118,9 @@ class _Run:
         self.backfilling = stream != SYNC
         self.poller = Poller(self.journal, self.watched, stream, record=journal is None)
         self.id = 0
-        self.named: set[str] = set()
-        """The keys of all writes that this run planned."""
+        self.planner = Planner(
+            pair, self.journal, self.report, stream=stream, record=journal is None, began=self._horizon
+        )
         self.unfinished = 0
 
     @contextmanager
@@ -190,6 +129,7 @@ class _Run:
         begun, calls = self.clock.monotonic(), self.pair.calls()
         try:
             self.id = self.journal.start_run(self.command, self.clock.now())
+            self.planner.run = self.id
             self._recognise_a_backup(held)
             self._begin()
             code: int | None = None
@@ -259,7 +199,7 @@ class _Run:
         self._prepare(batch, self.journal.dirty(self.stream), earlier | back)
         applier = self._applier()
         for number in range(_ROUNDS):
-            gathered, made = self._plan(batch)
+            gathered, made = self.planner.plan(batch)
             if number == 0:
                 self._brake(made, max_writes)
             self.report.planned += len(made.operations)
@@ -308,104 +248,6 @@ class _Run:
     def _horizon(self) -> datetime | None:
         started = self.journal.pair_meta("started")
         return datetime.fromisoformat(started) if started else self.pair.start
-
-    def _plan(self, batch: Batch, horizon: datetime | None = None) -> tuple[Gathered, Plan]:
-        """Gathers and plans; a record that makes this fail is set aside alone, and the rest goes on."""
-        refs = sorted(batch.dirty)
-        try:
-            return self._attempt(batch, horizon)
-        except (JournalError, TryLater):
-            raise
-        except Exception as error:
-            if isinstance(error, NeedsHuman) and not isinstance(error, Rejected):
-                raise
-            if not refs:
-                raise
-            if len(refs) == 1:
-                self._set_aside(batch, error)
-                return self._attempt(batch, horizon)
-            return self._bisect(batch, refs, horizon)
-
-    def _bisect(self, batch: Batch, refs: list[Ref], horizon: datetime | None) -> tuple[Gathered, Plan]:
-        """Finds the records that fail, each by itself, and takes them out of the batch.
-
-        Of two halves that fail only together, the second waits for the next run.
-        """
-        halves = []
-        for half in (refs[: len(refs) // 2], refs[len(refs) // 2 :]):
-            part = replace(batch, dirty={ref: batch.dirty[ref] for ref in half})
-            self._plan(part, horizon)
-            halves.append({ref: part.dirty[ref] for ref in half if ref in part.dirty})
-        batch.dirty = halves[0] | halves[1]
-        try:
-            return self._attempt(batch, horizon)
-        except (JournalError, TryLater):
-            raise
-        except Exception:
-            if not halves[1]:
-                raise
-            batch.dirty = halves[0]
-            self.report.finished = False
-            return self._attempt(batch, horizon)
-
-    def _attempt(self, batch: Batch, horizon: datetime | None) -> tuple[Gathered, Plan]:
-        gathered = gather(
-            batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
-            horizon=horizon or self._horizon(), region=self.pair.region, to_desk=not self.backfilling,
-        )  # fmt: skip
-        self._vanished(gathered, batch)
-        made = plan(gathered.snapshot, self._context())
-        parked = {
-            key
-            for key, intent in self.journal.intents(keys=[op.key for op in made.operations]).items()
-            if intent.state in (IntentState.REVIEW, IntentState.UNDONE)
-        }
-        refused = {
-            review.subject
-            for review in self.journal.reviews(state=None)
-            if review.kind is ReviewKind.REFUSED and review.decision != "again" and review.state != "moot"
-        }
-        self.named |= {op.key for op in made.operations}
-        wanted = (op for op in made.operations if op.key not in parked)
-        # A record that changed is tried anew; what no change asks for (a note that is watched) is not.
-        wanted = (op for op in wanted if op.sources or refusal_subject(op) not in refused)
-        return gathered, replace(made, operations=tuple(wanted))
-
-    def _vanished(self, gathered: Gathered, batch: Batch) -> None:
-        """Raises BrakeTripped when most linked records cannot be found any more: that is a lost right, not a clean-up."""
-        lost = [ref for ref in gathered.buried if ref not in batch.gone]
-        linked = {end for link in self.journal.links(lost) for end in (link.desk, link.crm)} & set(lost)
-        linked -= set(self.journal.tombstones(linked))
-        if len(linked) > self.pair.brakes.floor and len(linked) > len(gathered.records) * self.pair.brakes.max_share:
-            raise BrakeTripped(
-                f"{len(linked)} linked records cannot be found any more (such as {min(linked)}); nothing was written",
-                hint="deskbridge check  # the credentials may have lost a right; if they were deleted, raise [brakes] floor",
-            )
-
-    def _set_aside(self, batch: Batch, error: Exception) -> None:
-        """Leaves a record that cannot be worked dirty, for the next run; after enough runs a person is asked."""
-        for ref, dirty in list(batch.dirty.items()):
-            del batch.dirty[ref]
-            why = error.message if isinstance(error, DeskbridgeError) else f"internal error: {type(error).__name__}"
-            known = error if isinstance(error, DeskbridgeError) else DeskbridgeError(f"{ref}: {why}")
-            self.report.errors.append(known)
-            if not self.poller.record:
-                continue
-            with self.journal.transaction():
-                self.journal.failed(self.stream, ref, why)
-                if dirty.attempts + 1 >= self.pair.attempts:
-                    review = Review(ReviewKind.REFUSED, f"{ref}|gave up", {"source": str(ref), "why": why})
-                    self.journal.open_review(review, self.id, self.clock.now())
-                    self.journal.clear(self.stream, [dirty])
-
-    def _context(self) -> Context:
-        return Context(
-            rules=self.pair.rules,
-            capabilities={side: adapter.capabilities for side, adapter in self.pair.adapters.items()},
-            prints=self.journal.prints,
-            identity=self.pair.identity,
-            only=Side.CRM if self.backfilling else None,
-        )
 
     def _applier(self) -> Applier:
         return Applier(
@@ -470,7 +312,7 @@ class _Run:
             return
         with self.journal.transaction():
             for key, intent in self.journal.intents(IntentState.SENT).items():
-                if intent.run == self.id or key in self.named:
+                if intent.run == self.id or key in self.planner.named:
                     continue
                 if intent.name.startswith("create."):
                     self.journal.settle_intent(key, IntentState.VOID)
@@ -522,7 +364,7 @@ class _Run:
             if not batch.dirty:
                 return
             mine = set(batch.dirty)
-            gathered, made = self._plan(batch, since)
+            gathered, made = self.planner.plan(batch, since)
             self.report.planned += len(made.operations)
             applied = self._apply(applier, batch, gathered, made)
             mine |= {new for _, new in gathered.merges}
@@ -559,7 +401,7 @@ class _Run:
         batch.dirty = {**old, **batch.dirty}
         if limit is not None and len(batch.dirty) > limit:
             batch.dirty = dict(islice(sorted(batch.dirty.items()), limit))
-        _, made = self._plan(batch, since)
+        _, made = self.planner.plan(batch, since)
         took, spent = self.pair.calls() - calls, self.clock.monotonic() - begun
         can = {side: adapter.capabilities for side, adapter in self.pair.adapters.items()}
         cost = requests(made.operations, can)

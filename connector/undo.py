@@ -9,7 +9,8 @@ from connector.errors import DeskbridgeError, UsageError
 from connector.journal import Journal, RunRow
 from connector.lock import only_run
 from connector.pair import Pair
-from connector.run import SYNC, Progress, Report, Stop
+from connector.results import Report
+from connector.run import SYNC, Progress, Stop
 from connector.undo_plan import Left, UndoPlan, plan_undo
 
 _ROUNDS = 4

@@ -69,6 +69,8 @@ ROOMS: dict[str, str] = {
     "connector.audit": "run",
     "connector.checkup": "run",
     "connector.run": "run",
+    "connector.planning": "run",
+    "connector.results": "run",
     "connector.sandbox": "sandbox",
     "connector.plugin": "plugin",
     "connector.commands": "commands",
@@ -135,7 +137,7 @@ VENDOR_WORDS = {
 VENDOR_ROOMS = {"vendors", "sandbox"}
 FORBIDDEN_FILES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "engine", "handler"}
 FORBIDDEN_CLASSES = ("Manager", "Engine", "Handler")
-ISOLATION_POINTS = {"connector.run": 2, "connector.commands": 1}
+ISOLATION_POINTS = {"connector.planning": 2, "connector.commands": 1}
 """One record in run (a batch, and its halves), and main of the command line: the only places that may catch what nobody
 foresaw, and how often each may."""
 

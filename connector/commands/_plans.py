@@ -11,7 +11,7 @@ from connector.commands._face import Face
 
 if TYPE_CHECKING:
     from connector.operations import Operation
-    from connector.run import Preview
+    from connector.results import Preview
 
 
 def show_preview(face: Face, name: str, preview: Preview, *, limit: int | None = None) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from connector.adapter import Outcome
     from connector.operations import Operation
     from connector.pair import Pair
-    from connector.run import Report
+    from connector.results import Report
 
 Stop = Callable[[], bool]
 Work = Callable[["Pair", Stop, "Callable[[Operation, Outcome], None]", "Callable[[int, int | None], None]"], "Report"]

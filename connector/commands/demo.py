@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from connector.commands._story import Story
     from connector.config import Config
     from connector.operations import Operation
-    from connector.run import Report
+    from connector.results import Report
 
 _DAYS = 7
 _SHOWN = 5

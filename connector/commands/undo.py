@@ -38,7 +38,7 @@ def command(face: Face, run: int, pair: str | None, dry_run: bool, yes: bool) ->
     from connector.commands._stop import stopping
     from connector.connect import open_pair
     from connector.errors import UsageError
-    from connector.run import Preview
+    from connector.results import Preview
     from connector.undo import preview_undo, undo
 
     config = face.config()

@@ -62,7 +62,7 @@ def test_a_plan_a_story_and_a_review_of_hostile_records(
     from connector.journal import Journal
     from connector.model import Kind, Ref, Role, Side
     from connector.operations import Plan
-    from connector.run import Preview
+    from connector.results import Preview
     from connector.state import Link, Review, ReviewKind
 
     desk, crm = Ref(Side.DESK, Kind.TICKET, HOSTILE), Ref(Side.CRM, Kind.CONTACT, HOSTILE)

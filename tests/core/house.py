@@ -27,7 +27,8 @@ from connector.mapping.rules import (
 from connector.mapping.rules import Path as FieldPath
 from connector.model import Kind, Note, Record, Ref, Role, Side, Visibility
 from connector.pair import Brakes, Pair
-from connector.run import Report, backfill, preview, sync
+from connector.results import Report
+from connector.run import backfill, preview, sync
 from connector.sandbox.memory import MemoryAdapter
 from connector.sandbox.memory_terms import ManualClock
 from connector.sandbox.memory_world import World

@@ -20,7 +20,12 @@ def bug(name: str, promise: str, file: str, old: str, new: str, *, caught_by: st
     return Saboteur(name, promise, ((file, old, new),), caught_by)
 
 
-_APPLY, _PLAN, _RUN = "connector/apply.py", "connector/plan.py", "connector/run.py"
+_APPLY, _PLAN, _RUN, _PLANNING = (
+    "connector/apply.py",
+    "connector/plan.py",
+    "connector/run.py",
+    "connector/planning.py",
+)
 _LEDGER, _POLLED, _POLLING = "connector/journal/ledger.py", "connector/journal/polled.py", "connector/polling.py"
 
 SABOTEURS: tuple[Saboteur, ...] = (
@@ -218,14 +223,14 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "a backfill writes to the help desk too",
         "13",
-        _RUN,
+        _PLANNING,
         "            only=Side.CRM if self.backfilling else None,",
         "            only=None,",
     ),
     bug(
         "one record that fails fails the run",
         "12",
-        _RUN,
+        _PLANNING,
         "            if not refs:\n                raise\n",
         "            raise\n",
     ),

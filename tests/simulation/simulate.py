@@ -33,6 +33,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import connector.planning
 import connector.richtext
 import connector.run
 from connector.adapter import is_create
@@ -553,7 +554,7 @@ class _Life:
     @contextmanager
     def watched(self) -> Any:
         """Counts the journal's statements, to crash at one, and plans everything twice, in another order."""
-        run, many, original = Store.run, Store.many, connector.run.plan
+        run, many, original = Store.run, Store.many, connector.planning.plan
         rich = {name: getattr(connector.richtext, name) for name in ("convert", "plain", "find_key", "unmark", "mark")}
 
         def count() -> None:
@@ -581,13 +582,13 @@ class _Life:
             require(same and made.operations == again.operations, 9, "the plan depends on the order of its input")
             return made
 
-        Store.run, Store.many, connector.run.plan = counted, counted_many, twice  # type: ignore[method-assign]
+        Store.run, Store.many, connector.planning.plan = counted, counted_many, twice  # type: ignore[method-assign]
         for name, function in rich.items():
             setattr(connector.richtext, name, _remembered(function))
         try:
             yield
         finally:
-            Store.run, Store.many, connector.run.plan = run, many, original  # type: ignore[method-assign]
+            Store.run, Store.many, connector.planning.plan = run, many, original  # type: ignore[method-assign]
             for name, function in rich.items():
                 setattr(connector.richtext, name, function)
 

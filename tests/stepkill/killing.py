@@ -20,7 +20,8 @@ import pytest
 from connector.errors import DeskbridgeError, OutcomeUnknown, TryLater
 from connector.journal.store import Store
 from connector.model import Side
-from connector.run import Report, backfill, sync
+from connector.results import Report
+from connector.run import backfill, sync
 from connector.sandbox.memory import MemoryAdapter
 from connector.sandbox.memory_terms import Call, Crash, ManualClock
 from connector.sandbox.memory_world import World

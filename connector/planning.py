@@ -1,0 +1,141 @@
+"""Gathers and plans a batch; a record that makes this fail is set aside alone, and the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from connector.apply import refusal_subject
+from connector.batch import Batch
+from connector.errors import BrakeTripped, DeskbridgeError, JournalError, NeedsHuman, Rejected, TryLater
+from connector.gather import Gathered, gather
+from connector.journal import Journal
+from connector.journal.journal import SYNC
+from connector.model import Ref, Side
+from connector.operations import Plan
+from connector.pair import Pair
+from connector.plan import Context, plan
+from connector.results import Report
+from connector.state import IntentState, Review, ReviewKind
+
+
+class Planner:
+    """Plans the batches of one run. With `record=False` (a dry run) the journal learns nothing."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        journal: Journal,
+        report: Report,
+        *,
+        stream: str,
+        record: bool,
+        began: Callable[[], datetime | None],
+    ) -> None:
+        """`began`: when the pair began to sync; notes made before it do not travel unless a batch says otherwise."""
+        self.pair, self.journal, self.report = pair, journal, report
+        self.stream, self.record, self.began = stream, record, began
+        self.backfilling = stream != SYNC
+        self.clock = pair.clock
+        self.run = 0
+        self.named: set[str] = set()
+        """The keys of all writes that were planned."""
+
+    def plan(self, batch: Batch, horizon: datetime | None = None) -> tuple[Gathered, Plan]:
+        """Gathers and plans; a record that makes this fail is set aside alone, and the rest goes on."""
+        refs = sorted(batch.dirty)
+        try:
+            return self._attempt(batch, horizon)
+        except (JournalError, TryLater):
+            raise
+        except Exception as error:
+            if isinstance(error, NeedsHuman) and not isinstance(error, Rejected):
+                raise
+            if not refs:
+                raise
+            if len(refs) == 1:
+                self._set_aside(batch, error)
+                return self._attempt(batch, horizon)
+            return self._bisect(batch, refs, horizon)
+
+    def _bisect(self, batch: Batch, refs: list[Ref], horizon: datetime | None) -> tuple[Gathered, Plan]:
+        """Finds the records that fail, each by itself, and takes them out of the batch.
+
+        Of two halves that fail only together, the second waits for the next run.
+        """
+        halves = []
+        for half in (refs[: len(refs) // 2], refs[len(refs) // 2 :]):
+            part = replace(batch, dirty={ref: batch.dirty[ref] for ref in half})
+            self.plan(part, horizon)
+            halves.append({ref: part.dirty[ref] for ref in half if ref in part.dirty})
+        batch.dirty = halves[0] | halves[1]
+        try:
+            return self._attempt(batch, horizon)
+        except (JournalError, TryLater):
+            raise
+        except Exception:
+            if not halves[1]:
+                raise
+            batch.dirty = halves[0]
+            self.report.finished = False
+            return self._attempt(batch, horizon)
+
+    def _attempt(self, batch: Batch, horizon: datetime | None) -> tuple[Gathered, Plan]:
+        gathered = gather(
+            batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
+            horizon=horizon or self.began(), region=self.pair.region, to_desk=not self.backfilling,
+        )  # fmt: skip
+        self._vanished(gathered, batch)
+        made = plan(gathered.snapshot, self._context())
+        parked = {
+            key
+            for key, intent in self.journal.intents(keys=[op.key for op in made.operations]).items()
+            if intent.state in (IntentState.REVIEW, IntentState.UNDONE)
+        }
+        refused = {
+            review.subject
+            for review in self.journal.reviews(state=None)
+            if review.kind is ReviewKind.REFUSED and review.decision != "again" and review.state != "moot"
+        }
+        self.named |= {op.key for op in made.operations}
+        wanted = (op for op in made.operations if op.key not in parked)
+        # A record that changed is tried anew; what no change asks for (a note that is watched) is not.
+        wanted = (op for op in wanted if op.sources or refusal_subject(op) not in refused)
+        return gathered, replace(made, operations=tuple(wanted))
+
+    def _vanished(self, gathered: Gathered, batch: Batch) -> None:
+        """Raises BrakeTripped when most linked records cannot be found any more: that is a lost right, not a clean-up."""
+        lost = [ref for ref in gathered.buried if ref not in batch.gone]
+        linked = {end for link in self.journal.links(lost) for end in (link.desk, link.crm)} & set(lost)
+        linked -= set(self.journal.tombstones(linked))
+        if len(linked) > self.pair.brakes.floor and len(linked) > len(gathered.records) * self.pair.brakes.max_share:
+            raise BrakeTripped(
+                f"{len(linked)} linked records cannot be found any more (such as {min(linked)}); nothing was written",
+                hint="deskbridge check  # the credentials may have lost a right; if they were deleted, raise [brakes] floor",
+            )
+
+    def _set_aside(self, batch: Batch, error: Exception) -> None:
+        """Leaves a record that cannot be worked dirty, for the next run; after enough runs a person is asked."""
+        for ref, dirty in list(batch.dirty.items()):
+            del batch.dirty[ref]
+            why = error.message if isinstance(error, DeskbridgeError) else f"internal error: {type(error).__name__}"
+            known = error if isinstance(error, DeskbridgeError) else DeskbridgeError(f"{ref}: {why}")
+            self.report.errors.append(known)
+            if not self.record:
+                continue
+            with self.journal.transaction():
+                self.journal.failed(self.stream, ref, why)
+                if dirty.attempts + 1 >= self.pair.attempts:
+                    review = Review(ReviewKind.REFUSED, f"{ref}|gave up", {"source": str(ref), "why": why})
+                    self.journal.open_review(review, self.run, self.clock.now())
+                    self.journal.clear(self.stream, [dirty])
+
+    def _context(self) -> Context:
+        return Context(
+            rules=self.pair.rules,
+            capabilities={side: adapter.capabilities for side, adapter in self.pair.adapters.items()},
+            prints=self.journal.prints,
+            identity=self.pair.identity,
+            only=Side.CRM if self.backfilling else None,
+        )
