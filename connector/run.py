@@ -281,7 +281,10 @@ class _Run:
                 self.journal.mark_dirty(SYNC, {ref for ref in gathered.linked if gathered.records[ref].open})
             for ref in gathered.buried:
                 self.journal.bury(ref, now, told=ref in batch.gone)
-            self.journal.unbury(self.journal.tombstones(gathered.records))
+            back = self.journal.tombstones(gathered.records)
+            self.journal.unbury(back)
+            if self.backfilling:  # what they missed meanwhile is the sync's to bring
+                self.journal.mark_dirty(SYNC, back)
             for link in gathered.unlinks:
                 self.journal.unlink(link)
             for ref, prints in gathered.waits.items():

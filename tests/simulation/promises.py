@@ -231,7 +231,7 @@ class Promises:
             journal.close()
         kept = [link for link in links if not {str(link.desk), str(link.crm)} & let_go]
         self._fields_agree([link for link in kept if (link.desk, link.crm) not in self.backfilled], asked)
-        self._notes_arrived(links, about)
+        self._notes_arrived(links, let_go)
         self._linked(links, about, set(tombs))
 
     def _no_leak(self) -> None:
@@ -260,16 +260,18 @@ class Promises:
                 if found:
                     yield note, f"{found[0][0]}v{found[0][1]}"
 
-    def _notes_arrived(self, links: list[Link], about: str) -> None:
+    def _notes_arrived(self, links: list[Link], let_go: set[str]) -> None:
         """Every internal note stands on each contact and deal of its ticket; every CRM note on an open ticket, if any."""
         began = self._began()
         for note, token in self._people_notes(self.house.desk):
             if note.visibility is Visibility.PUBLIC or _made(self.house.desk, note.created) < began:
                 continue
+            if str(note.ref) in let_go:  # refused by the vendor, and a person said to leave it
+                continue
             for link in links:
                 crm = self._survivor(link.crm)
                 if link.desk == note.parent and link.role in (Role.REQUESTER, Role.DEAL) and crm is not None:
-                    self._arrived(self.house.crm, crm, token, about)
+                    self._arrived(self.house.crm, crm, token)
         for note, token in self._people_notes(self.house.crm):
             open_tickets = [
                 link.desk for link in links
@@ -281,7 +283,7 @@ class Promises:
                 gone = token.split("v")[0] in " ".join(t for t, place in self.effects if place == "ticket")
                 require(bool(on) or gone, 6, f"{token} of {note.parent} never reached {open_tickets[0]}")
 
-    def _arrived(self, world: World, parent: Ref, token: str, about: str) -> None:
+    def _arrived(self, world: World, parent: Ref, token: str) -> None:
         here = [note for note in world.notes.values() if note.parent == parent and token in note.body.text]
         delivered = self.effects[(token, _place(parent))] > 0
         edited = any(token in note.body.text for note in world.notes.values())
