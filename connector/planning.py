@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from connector.adapter import Adapter
 from connector.apply import refusal_subject
 from connector.batch import Batch
 from connector.errors import BrakeTripped, DeskbridgeError, JournalError, NeedsHuman, Rejected, TryLater
 from connector.gather import Gathered, gather
 from connector.journal import Journal
 from connector.journal.journal import SYNC
-from connector.model import Ref, Side
+from connector.model import Record, Ref, Side
 from connector.operations import Plan
 from connector.pair import Pair
 from connector.plan import Context, plan
@@ -104,6 +105,21 @@ class Planner:
         wanted = (op for op in wanted if op.sources or refusal_subject(op) not in refused)
         return gathered, replace(made, operations=tuple(wanted))
 
+    def readable(self, adapter: Adapter, refs: list[Ref]) -> set[Ref]:
+        """Those of the refs that are there now. One that cannot be read is left out, alone."""
+        if not refs:
+            return set()
+        try:
+            return {answer.ref for answer in adapter.fetch(refs) if isinstance(answer, Record)}
+        except (JournalError, TryLater, NeedsHuman):
+            raise
+        except Exception as error:  # noqa: BLE001 - one record that cannot be read never blocks another
+            if len(refs) > 1:
+                half = len(refs) // 2
+                return self.readable(adapter, refs[:half]) | self.readable(adapter, refs[half:])
+            self.report.errors.append(_told(refs[0], error))
+            return set()
+
     def _vanished(self, gathered: Gathered, batch: Batch) -> None:
         """Raises BrakeTripped when most linked records cannot be found any more: that is a lost right, not a clean-up."""
         lost = [ref for ref in gathered.buried if ref not in batch.gone]
@@ -119,8 +135,8 @@ class Planner:
         """Leaves a record that cannot be worked dirty, for the next run; after enough runs a person is asked."""
         for ref, dirty in list(batch.dirty.items()):
             del batch.dirty[ref]
-            why = error.message if isinstance(error, DeskbridgeError) else f"internal error: {type(error).__name__}"
-            known = error if isinstance(error, DeskbridgeError) else DeskbridgeError(f"{ref}: {why}")
+            known = _told(ref, error)
+            why = known.message
             self.report.errors.append(known)
             if not self.record:
                 continue
@@ -139,3 +155,10 @@ class Planner:
             identity=self.pair.identity,
             only=Side.CRM if self.backfilling else None,
         )
+
+
+def _told(ref: Ref, error: Exception) -> DeskbridgeError:
+    """The error in words that hold nothing of the record."""
+    if isinstance(error, DeskbridgeError):
+        return error
+    return DeskbridgeError(f"{ref}: internal error: {type(error).__name__}")

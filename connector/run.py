@@ -18,7 +18,7 @@ from connector.errors import (
 from connector.gather import Gathered
 from connector.journal import Journal
 from connector.lock import Held, only_run
-from connector.model import Kind, Record, Ref, Side
+from connector.model import Kind, Ref, Side
 from connector.operations import Operation, Plan, requests
 from connector.pair import Pair
 from connector.planning import Planner
@@ -236,8 +236,7 @@ class _Run:
         found: set[Ref] = set()
         for side in Side:
             wanted = sorted(ref for ref in missed if ref.side is side)
-            answers = self.pair.adapters[side].fetch(wanted) if wanted else []
-            found |= {answer.ref for answer in answers if isinstance(answer, Record)}
+            found |= self.planner.readable(self.pair.adapters[side], wanted)
         return found | {link.desk for link in self.journal.links(found) if link.desk.kind is Kind.TICKET}
 
     def _prepare(self, batch: Batch, dirty: dict[Ref, Dirty], earlier: Collection[Ref] = ()) -> None:

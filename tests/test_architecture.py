@@ -137,7 +137,7 @@ VENDOR_WORDS = {
 VENDOR_ROOMS = {"vendors", "sandbox"}
 FORBIDDEN_FILES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "engine", "handler"}
 FORBIDDEN_CLASSES = ("Manager", "Engine", "Handler")
-ISOLATION_POINTS = {"connector.planning": 2, "connector.commands": 1}
+ISOLATION_POINTS = {"connector.planning": 3, "connector.commands": 1}
 """One record in run (a batch, and its halves), and main of the command line: the only places that may catch what nobody
 foresaw, and how often each may."""
 

@@ -328,7 +328,7 @@ class Promises:
 
     def _never_worked(self, ticket: Record) -> bool:
         """The ticket was last changed before the first sync began, so it is the backfill's."""
-        return ticket.modified is not None and _made(self.house.desk, ticket.modified) < self._began()
+        return ticket.modified is not None and _made(self.house.desk, ticket.modified) <= self._began()
 
 
 def _made(world: World, at: datetime) -> datetime:
