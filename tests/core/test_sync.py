@@ -317,3 +317,17 @@ def test_why_says_whose_value_counts_and_since_when(house: House) -> None:
     house.sync()
     told = [line.text for line in story(house.journal(), contact) if line.about == "value" and "phone" in line.text]
     assert told == [f"contact.phone ~ contact.phone of {requester} ~ {contact} is the help desk's"]
+
+
+def test_a_merge_is_followed_by_its_link_and_not_by_an_address(house: House) -> None:
+    requester, contact = house.customer()
+    ticket = house.ticket(requester)
+    house.sync()
+    house.crm.edit(contact, {"email": "moved@elsewhere.example", "emails": ("moved@elsewhere.example",)})
+    house.sync()
+    survivor = house.contact("Ada (survivor)", "ada.other@acme.example")
+    house.crm.merge(contact, survivor)
+    house.sync()
+    house.desk_note(ticket, "after the merge")
+    house.sync()
+    assert any("after the merge" in text for text in house.notes(survivor))

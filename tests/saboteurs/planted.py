@@ -99,6 +99,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
                 "        self.mark_dirty(stream, dirty)\n",
             ),
         ),
+        caught_by="tests/core/test_page.py",
     ),
     bug(
         "both sides read from one cursor",
@@ -155,6 +156,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "connector/reading.py",
         "        while (gone := self.gone.get(at)) is not None and gone.merged_into is not None:",
         "        while (gone := self.gone.get(at)) is not None and gone.merged_into is self:",
+        caught_by="tests/core/test_sync.py",
     ),
     bug(
         "what a poll does not show is taken for deleted",
@@ -259,6 +261,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
 )
 
 HINTS = {
+    "a cursor that is a time has no overlap": 119,
     "the intent is recorded after the write": 22,
     "what is in doubt is sent again without a look-up": 54,
     "settle time is not waited for": 54,
