@@ -19,28 +19,28 @@ def measure(tickets: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, sandboxes(Path(folder), start=True) as town:
         for number in range(tickets):
             town.add(number)
-        rows.append(_row(PAIR, "first sync", tickets, *town.run("sync")))
+        rows.append(row(PAIR, "first sync", tickets, *town.run("sync")))
         rows[-1]["by_path"] = town.by_path()
-        rows.append(_row(PAIR, "next sync (its own echoes)", 0, *town.run("sync")))
-        rows.append(_row(PAIR, "idle sync", 0, *town.run("sync")))
+        rows.append(row(PAIR, "next sync (its own echoes)", 0, *town.run("sync")))
+        rows.append(row(PAIR, "idle sync", 0, *town.run("sync")))
         town.add(tickets)
-        rows.append(_row(PAIR, "sync of one new ticket", 1, *town.run("sync")))
+        rows.append(row(PAIR, "sync of one new ticket", 1, *town.run("sync")))
         town.run("sync")
         town.pair.desk.add_comment(1, "One more.", public=False)
-        rows.append(_row(PAIR, "sync of one new note", 1, *town.run("sync")))
+        rows.append(row(PAIR, "sync of one new note", 1, *town.run("sync")))
     with tempfile.TemporaryDirectory() as folder, sandboxes(Path(folder), start=False) as town:
         for number in range(tickets):
             town.add(number)
-        rows.append(_row(PAIR, "backfill", tickets, *town.run("backfill")))
+        rows.append(row(PAIR, "backfill", tickets, *town.run("backfill")))
     with tempfile.TemporaryDirectory() as folder, memory(Path(folder)) as house:
         house.sync()
         for number in range(tickets):
             _, contact = house.customer(f"Person {number}", f"person{number}@customer.example")
             house.deal(contact)
             house.desk_note(house.ticket(_, f"Ticket {number}"), f"Note {number}.")
-        rows.append(_row(MEMORY, "first sync", tickets, *_timed(house)))
-        rows.append(_row(MEMORY, "next sync (its own echoes)", 0, *_timed(house)))
-        rows.append(_row(MEMORY, "idle sync", 0, *_timed(house)))
+        rows.append(row(MEMORY, "first sync", tickets, *_timed(house)))
+        rows.append(row(MEMORY, "next sync (its own echoes)", 0, *_timed(house)))
+        rows.append(row(MEMORY, "idle sync", 0, *_timed(house)))
     return rows
 
 
@@ -51,7 +51,8 @@ def _timed(house: Any) -> tuple[Any, float]:
     return house.sync(max_writes=10**6), time.perf_counter() - begun
 
 
-def _row(pair: str, what: str, tickets: int, report: Any, seconds: float) -> Row:
+def row(pair: str, what: str, tickets: int, report: Any, seconds: float) -> Row:
+    """One line of the table, from a run's report."""
     return {
         "pair": pair,
         "what": what,
