@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from tests.simulation.__main__ import kept, lives
-from tests.simulation.simulate import EVERY_FAULT, STEPS, Life, simulate
+from tests.simulation.pair_life import Life
+from tests.simulation.simulate import EVERY_FAULT, STEPS, simulate
 
 SEEDS = int(os.environ.get("DESKBRIDGE_SEEDS", "150"))
 WORKERS = int(os.environ.get("DESKBRIDGE_SEED_WORKERS", "2"))
@@ -17,7 +18,7 @@ WORKERS = int(os.environ.get("DESKBRIDGE_SEED_WORKERS", "2"))
 @pytest.fixture(scope="module")
 def lived() -> list[Life]:
     """The kept seeds first, then as many as are asked for."""
-    return lives([*kept(), *range(1, SEEDS + 1)], STEPS, WORKERS)
+    return list(lives([*kept(), *range(1, SEEDS + 1)], STEPS, WORKERS))
 
 
 def test_every_promise_holds_in_every_life(lived: list[Life]) -> None:
