@@ -309,15 +309,15 @@ class _Run:
         )
 
     def _leftovers(self) -> None:
-        """Creates in doubt that no plan names any more: what they were for is gone, so a person is told."""
+        """Notes and entries in doubt that no plan names any more: what they were for is gone, so a person is told.
+
+        A record in doubt stays so, for its key is the same whenever it is planned again, and is looked up then.
+        """
         if self.journal.dirty(self.stream):
             return
         with self.journal.transaction():
             for key, intent in self.journal.intents(IntentState.SENT).items():
-                if intent.run == self.id or key in self.planner.named:
-                    continue
-                if intent.name.startswith("create."):
-                    self.journal.settle_intent(key, IntentState.VOID)
+                if intent.run == self.id or key in self.planner.named or intent.name.startswith("create."):
                     continue
                 detail = {
                     "write": intent.name, "target": intent.target, "source": str(intent.source), "key": key,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from connector.errors import OutcomeUnknown
+from connector.mapping.rules import WhenNone
+from connector.model import Kind
+from connector.reviews import decide
 from connector.sandbox.memory_terms import Call, Crash
-from tests.core.house import House
+from tests.core.house import House, rules
 
 
 def everything(house: House) -> None:
@@ -133,3 +137,38 @@ def test_killed_at_every_commit_and_resumed_the_end_is_the_same(
         house = run(tmp_path / f"commit{number}", plant)
         limit[0] = 10**9
         assert state(house) == wanted, f"killed at statement {number}"
+
+
+def test_a_contact_whose_making_was_not_heard_of_is_not_made_again_after_a_run_that_did_not_want_it(
+    tmp_path: Path,
+) -> None:
+    mapping = rules()
+    house = House(tmp_path, mapping=replace(mapping, contact=replace(mapping.contact, none=WhenNone.CREATE)))
+    house.sync()
+    house.ticket(house.requester(email="ada@acme.example"))
+    fired: list[str] = []
+
+    def die(call: Call) -> None:
+        if call.name == "create.contact":
+            fired.append(call.name)
+            raise Crash
+
+    house.crm_adapter.after = die
+    with pytest.raises(Crash):
+        house.sync()
+    house.crm_adapter.after = lambda call: None
+    house.contact("Ada's assistant", "ada@acme.example")
+    house.sync()  # two contacts have the address now: nothing is planned to be made
+    journal = house.journal()
+    [review] = journal.reviews()
+    decide(journal, review.id, "none", house.clock.now())
+    journal.close()
+    requester = next(ref for ref in house.desk.records if ref.kind is Kind.CONTACT)
+    house.desk.edit(requester, {"phone": "+12025550101"})
+
+    house.sync()
+
+    made = [c for c in house.crm.history if c.action == "create" and c.actor == "deskbridge"]
+    assert (len(fired), len(made)) == (1, 1)
+    assert house.record(made[0].ref).fields["phone"] == "+12025550101"
+    assert house.sync().writes == 0
