@@ -237,7 +237,10 @@ class _Run:
         for side in Side:
             wanted = sorted(ref for ref in missed if ref.side is side)
             found |= self.planner.readable(self.pair.adapters[side], wanted)
-        return found | {link.desk for link in self.journal.links(found) if link.desk.kind is Kind.TICKET}
+        return found | self._tickets_of(found)
+
+    def _tickets_of(self, refs: Collection[Ref]) -> set[Ref]:
+        return {link.desk for link in self.journal.links(refs) if link.desk.kind is Kind.TICKET}
 
     def _prepare(self, batch: Batch, dirty: dict[Ref, Dirty], earlier: Collection[Ref] = ()) -> None:
         """The batch works all that is dirty; what an earlier run left is read again with all its notes."""
@@ -271,6 +274,10 @@ class _Run:
         """Records merges, deletions, links that ended, and who waits for a match."""
         now = self.clock.now()
         with self.journal.transaction():
+            tombs = self.journal.tombstones(old for old, _ in gathered.merges)
+            lost = {old for old, survivor in tombs.items() if survivor is None}
+            # Its survivor could not be found when it went, so its tickets went on without either.
+            self.journal.mark_dirty(SYNC, self._tickets_of(lost))
             for old, new in gathered.merges:
                 self.journal.merge(old, new, now)
                 self.journal.mark_dirty(self.stream, [new])  # the loser's mark goes with it; its work does not
@@ -280,10 +287,10 @@ class _Run:
                 self.journal.mark_dirty(SYNC, {ref for ref in gathered.linked if gathered.records[ref].open})
             for ref in gathered.buried:
                 self.journal.bury(ref, now, told=ref in batch.gone)
-            back = self.journal.tombstones(gathered.records)
+            back = set(self.journal.tombstones(gathered.records))
             self.journal.unbury(back)
-            if self.backfilling:  # what they missed meanwhile is the sync's to bring
-                self.journal.mark_dirty(SYNC, back)
+            if self.backfilling:  # what they and their tickets missed meanwhile is the sync's to bring
+                self.journal.mark_dirty(SYNC, back | self._tickets_of(back))
             for link in gathered.unlinks:
                 self.journal.unlink(link)
             for ref, prints in gathered.waits.items():
