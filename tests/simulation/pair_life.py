@@ -179,25 +179,35 @@ class PairLife:
         return self.house.desk if ref.side is Side.DESK else self.house.crm
 
     def _watch(self, adapter: MemoryAdapter) -> None:
-        """Poison and the count of what is found stand around the adapter, where a vendor would cause them."""
-        fetch, find = adapter.fetch, adapter.find
+        """Poison, the count of what is found and what was shown at all stand around the adapter, where a vendor is."""
+        poll, fetch, find = adapter.poll, adapter.fetch, adapter.find
         # Where notes are watched, a mistake of our own in reading them is not told from one in all of them.
         parse = self.random.random() < 0.5 and self.house.crm.capabilities.notes_in_poll
+
+        def show(answers: Any) -> Any:
+            for answer in answers:
+                self.promises.shown[answer.ref] = adapter.world.last_change(answer.ref).seq
+            return answers
+
+        def polled(cursor: str | None, **window: Any) -> Any:
+            for page in poll(cursor, **window):
+                show(page.records)
+                yield page
 
         def fetched(refs: Any) -> Any:
             if self.poison & set(refs):
                 if parse:
                     raise ValueError("a record that no code of ours can read")
                 raise BadAnswer("a record lacks a part")
-            return fetch(refs)
+            return show(fetch(refs))
 
         def found(kind: Kind, key: str, values: Any) -> Any:
             answer = find(kind, key, values)
             for value, records in answer.items():
-                self.answers.setdefault(value, []).append(len(records))
+                self.answers.setdefault(value, []).append(len(show(records)))
             return answer
 
-        adapter.fetch, adapter.find = fetched, found  # type: ignore[method-assign]
+        adapter.poll, adapter.fetch, adapter.find = polled, fetched, found  # type: ignore[method-assign]
 
     def decide(self) -> None:
         journal = self.house.journal()

@@ -62,6 +62,8 @@ class Promises:
         """Links that a backfill made: it writes to the CRM alone, so what differs at the help desk stays."""
         self.unseen: set[Ref] = set()
         """What was hidden once. A contact that no run could find, and that then comes back unchanged, wakes nobody."""
+        self.shown: dict[Ref, int] = {}
+        """How far in its world's history each record had come when the vendor last answered about it."""
         self.untagged: set[str] = set()
         """Tags that a person took away somewhere, or that went with a record."""
         self.logged: dict[Side, int] = {Side.DESK: 0, Side.CRM: 0}
@@ -245,6 +247,8 @@ class Promises:
             desk, crm = self.house.desk.records.get(link.desk), self.house.crm.records.get(link.crm)
             if desk is None or crm is None or desk.locked or not (desk.open or desk.ref.kind is not Kind.TICKET):
                 continue
+            if self._kept_from_us(self.house.desk, link.desk) or self._kept_from_us(self.house.crm, link.crm):
+                continue
             for rule in self.house.pair.rules.fields_of(desk.ref.kind, crm.ref.kind):
                 if not (rule.direction.reaches_crm and rule.direction.reaches_desk):
                     continue
@@ -252,6 +256,10 @@ class Promises:
                 here, there = desk.fields.get(rule.desk.field), crm.fields.get(rule.crm.field)
                 equal = word(rule.desk.field, here) == word(rule.crm.field, there)
                 require(equal or subject in asked, 2, f"{subject} differs, and nobody was asked")
+
+    def _kept_from_us(self, world: World, ref: Ref) -> bool:
+        """Its vendor hid the record while a poll went past its last change, and answered nothing about it since."""
+        return ref in self.unseen and self.shown.get(ref, 0) < world.last_change(ref).seq
 
     def _people_notes(self, world: World) -> Iterator[tuple[Note, str]]:
         for note in world.notes.values():
