@@ -83,9 +83,11 @@ class Planner:
             return self._attempt(batch, horizon)
 
     def _attempt(self, batch: Batch, horizon: datetime | None) -> tuple[Gathered, Plan]:
+        # A link that a backfill makes is not new to the sync any more, so it brings what the sync would have brought.
+        horizons = [at for at in (horizon, self.began()) if at is not None]
         gathered = gather(
             batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
-            horizon=horizon or self.began(), region=self.pair.region, to_desk=not self.backfilling,
+            horizon=min(horizons, default=None), region=self.pair.region, to_desk=not self.backfilling,
         )  # fmt: skip
         self._vanished(gathered, batch)
         made = plan(gathered.snapshot, self._context())
