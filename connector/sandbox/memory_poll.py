@@ -85,10 +85,13 @@ def next_page(world: World, place: Place, window: Window | None) -> tuple[Page, 
 
 def _changes(world: World, place: Place, window: Window) -> Iterator[Change]:
     """The last change of each record after `place`, in the order of the cursor. Computed anew for each page, so that
-    what changes during a poll moves to its end.
+    what changes during a poll moves to its end. A cursor that is a place in the log stops before what is not visible yet,
+    though something later in the log (a late effect, with the time at which it took place) is visible already.
     """
     visible = world.clock.now() - timedelta(seconds=world.quirks.poll_lag)
     for change in _by_time(world, place) if world.quirks.cursor_is_time else world.history[place.seq :]:
+        if change.at > visible and not world.quirks.cursor_is_time:
+            return
         last = world.last_change(change.ref) is change
         in_window = window.since <= change.at and (window.until is None or change.at < window.until)
         if last and in_window and change.at <= visible and _polled(world, change):

@@ -153,6 +153,22 @@ def test_a_look_at_everything_says_so_and_a_part_does_not() -> None:
     assert not any(page.complete for page in adapter.poll(None, since=ticket.created))
 
 
+def test_a_late_effect_carries_no_cursor_past_what_a_lagging_poll_does_not_show_yet() -> None:
+    world, adapter, ticket = desk(poll_lag=5)
+    advance(world, 10)
+    (*_, page) = adapter.poll(None, since=ticket.created)
+    world.later(1, lambda: world.edit(ticket.ref, {"priority": "low"}))
+    advance(world, 10)
+    other = world.create(Kind.TICKET, {"subject": "Fire"}).ref
+    cursor = page.cursor
+    (page,) = adapter.poll(cursor)  # the effect lands now, after the ticket in the log and with an earlier time
+    assert world.get(ticket.ref).fields["priority"] == "low"
+    assert page.records == ()
+    advance(world, 10)
+    shown = {record.ref for page in adapter.poll(page.cursor) for record in page.records}
+    assert shown == {other, ticket.ref}
+
+
 def test_until_ends_a_poll_before_what_changed_later() -> None:
     world, adapter, ticket = desk()
     advance(world, 10)
