@@ -54,14 +54,17 @@ class Linker:
         }
 
     def load(self, tickets: Mapping[Ref, Record], dirty: set[Ref]) -> None:
-        self.reader.fetch({ref for ticket in tickets.values() for ref in ticket.links.get(Role.REQUESTER, ())})
+        requesters = {ref for ticket in tickets.values() for ref in ticket.links.get(Role.REQUESTER, ())}
+        self.reader.fetch(requesters)
         organisations = {ref for ticket in tickets.values() for ref in ticket.links.get(Role.COMPANY, ())}
         for ticket in tickets.values():
             requester = self.reader.requester(ticket)
             organisations |= set(requester.links.get(Role.COMPANY, ())) if requester else set()
         self.reader.fetch(organisations)
-        for ref in [ref for ref in self.reader.gone if ref not in self.reader.merges]:
-            self.reader.follow(ref)
+        # A merge that concerns none of these is not followed: its survivor may be the one that cannot be read.
+        for ref in self.reader.leading_to({*tickets, *requesters, *organisations, *dirty}):
+            if ref not in self.reader.merges:
+                self.reader.follow(ref)
         desk = set(tickets) | {r.ref for t in tickets.values() if (r := self.reader.requester(t))}
         desk |= {o.ref for t in tickets.values() if (o := self.reader.organisation(t))} | dirty
         desk |= {old for old, new in self.reader.merges.items() if new in desk}

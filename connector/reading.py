@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from connector.adapter import Adapter
@@ -67,6 +67,17 @@ class Reader:
         for old in seen - {at}:
             self.merges[old] = at
         return at
+
+    def leading_to(self, refs: Collection[Ref]) -> list[Ref]:
+        """The gone records among the refs, and those that were merged into one of them. Reads nothing."""
+        wanted, found = set(refs), []
+        for ref in self.gone:
+            chain = [ref]
+            while (gone := self.gone.get(chain[-1])) and gone.merged_into and gone.merged_into not in chain:
+                chain.append(gone.merged_into)
+            if not wanted.isdisjoint(chain):
+                found.append(ref)
+        return sorted(found)
 
     def requester(self, ticket: Record) -> Record | None:
         """The desk contact who asked, if they can be read."""
