@@ -107,6 +107,8 @@ class Applier:
         self.stop, self.progress = stop, progress
         self.made: dict[Ref, Ref] = {}
         self.written: set[Ref] = set()
+        self.missing: set[tuple[Ref, Ref]] = set()
+        """Notes of ours that the vendor did not find on a record when they were to be edited."""
         self.silent: Counter[Side] = Counter()
         self.verify = False
 
@@ -331,6 +333,7 @@ class Applier:
                     self.journal.changes.drop(op.key)
                     self.journal.unsee(op.target)
                     self.journal.mark_dirty(self.stream, [op.target])
+                    self._missed(op)
                 self._failed(op, outcome, work)
             case Status.REFUSED:
                 applied.refused += 1
@@ -345,6 +348,16 @@ class Applier:
                     if outcome.status is Status.STALE:
                         self.journal.changes.drop(op.key)
                 self._failed(op, outcome, work)
+
+    def _missed(self, op: Operation) -> None:
+        """A note that is not there, and still not when its record was read anew, was taken away: its edit is added."""
+        sent = op.effects.sent
+        if not isinstance(op.write, EditNote) or sent is None:
+            return
+        place = (op.write.ref, op.write.parent)
+        if place in self.missing:
+            self.journal.record_sent(replace(sent, target=None, key="", print=""), self.run)
+        self.missing.add(place)
 
     def _failed(self, op: Operation, outcome: Outcome, work: _Work) -> None:
         why = f"{op.write.name} on {op.target}: {outcome.error.message if outcome.error else outcome.status}"

@@ -307,7 +307,7 @@ class _Draft:
             named = partial(self._note_key, note.ref, slot.name)
             row = Sent(note.ref, slot.name, slot.parent, None, "", print_, 0)
             sent = self._found(view.sent.get(slot.name), row, named, again=not capabilities.note_edit)
-            if sent is not None and (sent.print == print_ or sent.target is None):
+            if sent is not None and (sent.print == print_ or (sent.target is None and not sent.lost)):
                 continue
             seq = sent.seq + 1 if sent else 0
             key = named(seq)
@@ -324,7 +324,8 @@ class _Draft:
                 row, reason = replace(row, target=sent.target, key=sent.key), "the note was edited"
             else:
                 write = AddNote(key=key, parent=slot.parent, visibility=visibility, body=body, created=note.created)
-                reason = "the note was edited; the target cannot edit, so the edit is added" if sent else "new note"
+                why = "what we wrote is gone" if sent is not None and sent.lost else "the target cannot edit"
+                reason = f"the note was edited; {why}, so the edit is added" if sent else "new note"
             self.operations.append(
                 Operation(
                     write=write, side=view.to, target=slot.parent, source=note.ref, sources=view.sources,

@@ -58,6 +58,11 @@ class Sent:
     print: str
     seq: int
 
+    @property
+    def lost(self) -> bool:
+        """What was written there is gone at the vendor, and an undo did not take it: the next edit is added anew."""
+        return self.target is None and not self.key
+
 
 class IntentState(StrEnum):
     """How far a write has come."""
