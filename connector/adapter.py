@@ -25,6 +25,7 @@ from connector.errors import (
     StaleVersion,
     TryLater,
     Unauthorized,
+    Unreadable,
 )
 from connector.model import Body, Format, Gone, Kind, Note, Record, Ref, Role, Side, Value, Visibility
 
@@ -123,6 +124,8 @@ class Page:
     records: tuple[Record, ...] = ()
     notes: tuple[Note, ...] = ()
     gone: tuple[Gone, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    """Records that changed and cannot be read, and parents of such notes: the core reads them again in later runs."""
     cursor: str
     """Opaque text, made by the vendor (or from the vendor's own times), never from this machine's clock."""
     complete: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -21,7 +21,9 @@ from connector.errors import (
     Rejected,
     StaleVersion,
     Unauthorized,
+    Unreadable,
 )
+from connector.model import Ref
 
 _CHARSET = re.compile(r"""(?i);\s*charset\s*=\s*["']?([^"';\s]+)""")
 _PERSONAL = re.compile(r"(?i)[^/]*(?:@|%40|%2b\d|\+\d|%20|[^\x21-\x7e])[^/]*|[^/]{65,}")
@@ -125,6 +127,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+R = TypeVar("R")
+
+_ODD = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What code raises that meets another shape than it was told to expect."""
+_ID = re.compile(r"[\w.:-]{1,80}", re.ASCII)
+
+
 def readable(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Makes a function that reads a vendor's record raise BadAnswer, and nothing else, for one that cannot be read."""
 
@@ -133,9 +142,53 @@ def readable(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         def guarded(*args: P.args, **more: P.kwargs) -> T:
             try:
                 return read(*args, **more)
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ArithmeticError) as error:
+            except _ODD as error:
                 raise BadAnswer(f"the vendor answered {what} that cannot be read ({type(error).__name__})") from error
 
         return guarded
 
     return around
+
+
+def refuse(unreadable: Unreadable) -> NoReturn:
+    """What `fetch` and its like do with a record that cannot be read: the core then finds out whom that concerns."""
+    raise unreadable
+
+
+def read_each(
+    rows: Iterable[R],
+    read: Callable[[R], T],
+    named: Callable[[R], Ref],
+    unreadable: Callable[[Unreadable], object] = refuse,
+) -> list[T]:
+    """Reads each row by itself: what `read` makes of them, without those that it stumbles over or calls a BadAnswer.
+
+    Those go to `unreadable`, under the ref that `named` gives (a note's parent): a poll passes the `append` of the list
+    that its page ends up with. Where `named` cannot tell either, nobody could say what is left out: raises BadAnswer.
+    """
+    found: list[T] = []
+    for row in rows:
+        try:
+            found.append(readable("a record")(read)(row))
+        except Unreadable as error:
+            unreadable(error)
+        except BadAnswer as error:
+            unreadable(Unreadable(_name(named, row), error.message))
+    return found
+
+
+def plain_id(value: object) -> str:
+    """The id of a record, as text. Raises BadAnswer for what cannot be one."""
+    if isinstance(value, int | str) and not isinstance(value, bool) and _ID.fullmatch(str(value)):
+        return str(value)
+    raise BadAnswer(_NAMELESS)
+
+
+def _name(named: Callable[[R], Ref], row: R) -> Ref:
+    try:
+        return named(row)
+    except _ODD:
+        raise BadAnswer(_NAMELESS) from None
+
+
+_NAMELESS = "the vendor answered a record whose id cannot be read, so that nobody could say what would be left out"

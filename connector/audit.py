@@ -108,6 +108,10 @@ class _Audit:
         window: dict[Ref, Record] = {}
         seen: set[Ref] = set()
         for page in self.pair.adapters[Side.DESK].poll(None, since=_BEGINNING):
+            for error in page.unreadable:
+                self._differs(
+                    "unreadable", (error.ref,), error.message, "mend the record there, then: deskbridge audit"
+                )
             for record in page.records:
                 if record.ref.kind is Kind.TICKET and record.ref not in seen:
                     window[record.ref] = record
@@ -156,6 +160,8 @@ class _Audit:
             region=self.pair.region, to_desk=to_desk,
         )  # fmt: skip
         self.records = dict(gathered.records)
+        for ref, error in gathered.unread.items():
+            self._differs("unreadable", (ref,), error.message, "mend the record there, then: deskbridge audit")
         known = set(self.journal.tombstones(gathered.buried))
         gone = set(gathered.buried) - known
         for link in self.journal.links(gone):

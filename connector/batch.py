@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from connector.errors import Unreadable
 from connector.model import Gone, Note, Record, Ref
 from connector.state import Dirty
 
@@ -17,5 +18,7 @@ class Batch:
     notes: dict[Ref, dict[Ref, Note]] = field(default_factory=dict)
     """New notes by parent."""
     gone: dict[Ref, Gone] = field(default_factory=dict)
+    unreadable: dict[Ref, Unreadable] = field(default_factory=dict)
+    """What the poll could not read, or not all notes of: not worked in this run, whatever else is known of it."""
     refetch: set[Ref] = field(default_factory=set)
     """Dirty refs whose notes this batch does not hold: an earlier run left them."""

@@ -6,6 +6,8 @@ or a piece of a vendor's answer: those are what the promise on leaks (docs/priva
 
 from __future__ import annotations
 
+from connector.model import Ref
+
 
 class DeskbridgeError(Exception):
     """Any error that Deskbridge foresees. `hint` says what to type next, when there is something."""
@@ -64,6 +66,17 @@ class StaleVersion(DeskbridgeError):
 
 class BadAnswer(DeskbridgeError):
     """The vendor answered with something that is not what its API promises (HTML, truncated JSON, missing parts)."""
+
+
+class Unreadable(BadAnswer):
+    """One record of an answer lacks a part, or has one of another type. A note that is so makes its parent unreadable.
+
+    The message names the record and says what was wrong with it, and holds nothing of what it holds.
+    """
+
+    def __init__(self, ref: Ref, what: str) -> None:
+        super().__init__(f"{ref}: {what}")
+        self.ref = ref
 
 
 class JournalError(DeskbridgeError):

@@ -7,12 +7,13 @@ match) it returns, so that `deskbridge plan` can run it and change nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from connector.adapter import Adapter
 from connector.batch import Batch
+from connector.errors import Unreadable
 from connector.journal import Journal
 from connector.linking import Linker
 from connector.mapping.rules import Rules
@@ -37,6 +38,8 @@ class Gathered:
     records: Mapping[Ref, Record]
     linked: frozenset[Ref]
     """Tickets that were joined to somebody just now."""
+    unread: Mapping[Ref, Unreadable]
+    """Records whose notes cannot be read: they are dirty, whether they changed or not."""
     woken: frozenset[Ref]
     """Tickets that did not change, and have work to do because somebody they belong to turned up: dirty until it is done."""
 
@@ -51,12 +54,14 @@ def gather(
     horizon: datetime | None,
     region: str | None = None,
     to_desk: bool = True,
+    aside: Collection[Ref] = (),
 ) -> Gathered:
     """Everything that the batch's dirty refs touch. `horizon`: notes made before it do not travel.
 
-    `to_desk=False` (a backfill) leaves out what only the help desk would be written for.
+    `to_desk=False` (a backfill) leaves out what only the help desk would be written for. `aside`: their notes wait for
+    the next run.
     """
-    work = _Gathering(batch, adapters, journal, rules, identity, horizon, region, to_desk)
+    work = _Gathering(batch, adapters, journal, rules, identity, horizon, region, to_desk, aside)
     return work.run()
 
 
@@ -71,12 +76,13 @@ class _Gathering:
         horizon: datetime | None,
         region: str | None,
         to_desk: bool,
+        aside: Collection[Ref],
     ) -> None:
         self.batch, self.journal, self.to_desk = batch, journal, to_desk
         self.reader = Reader(adapters, batch.records, batch.gone)
         self.linker = Linker(self.reader, journal, rules, batch.dirty, identity=identity, region=region)
         self.routes = NoteRoutes(
-            batch, self.reader, self.linker, journal, rules, horizon=horizon, sources=self._sources
+            batch, self.reader, self.linker, journal, rules, horizon=horizon, sources=self._sources, aside=aside
         )
 
     def run(self) -> Gathered:
@@ -113,6 +119,7 @@ class _Gathering:
             waits=linker.waits,
             records=reader.records,
             linked=linked,
+            unread=self.routes.unread,
             woken=woken,
         )
 

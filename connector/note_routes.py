@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from connector.adapter import Adapter
 from connector.batch import Batch
 from connector.compose import record_words, ticket_words
+from connector.errors import Unreadable
 from connector.journal import Journal
 from connector.linking import Linker
 from connector.mapping.rules import NoteTarget, Rules
 from connector.model import Kind, Note, Record, Ref, Role, Side
 from connector.polling import person_s
-from connector.reading import Reader, is_pending
+from connector.reading import Reader, is_pending, what_can_be
 from connector.snapshot import NoteView, Slot
 from connector.state import Sent
 
@@ -31,12 +32,16 @@ class NoteRoutes:
         *,
         horizon: datetime | None,
         sources: Callable[..., frozenset[Ref]],
+        aside: Collection[Ref],
     ) -> None:
         self.batch, self.reader, self.linker = batch, reader, linker
         self.journal, self.rules, self.horizon, self.sources = journal, rules, horizon, sources
         self.desk, self.crm = reader.adapters[Side.DESK], reader.adapters[Side.CRM]
+        self.aside = set(aside)
         self.present: dict[str, Ref] = {}
         """Keys of ours that were seen on notes."""
+        self.unread: dict[Ref, Unreadable] = {}
+        """Whose notes cannot be read."""
 
     def fresh(self, ticket: Ref) -> bool:
         """A link of this ticket is new: notes that found no target, or not this one, have to be read again."""
@@ -82,14 +87,21 @@ class NoteRoutes:
                         sources=self.sources(parent),
                     )  # fmt: skip
 
-    def _read(self, adapter: Adapter, parents: Sequence[Ref]) -> dict[Ref, list[Note]]:
-        """All notes of the parents that were made since the horizon, and ours whenever they were made."""
-        if not parents:
-            return {}
-        answer = adapter.notes(sorted(parents))
+    def _read(self, adapter: Adapter, parents: Iterable[Ref]) -> dict[Ref, list[Note]]:
+        """All notes of the parents that were made since the horizon, and ours whenever they were made.
+
+        Parents with a note that cannot be read are left out, and told to `unread`: they hold nobody up, however many there
+        are that somebody else is the reason to read.
+        """
+        found: dict[Ref, list[Note]] = {}
+
+        def read(some: Sequence[Ref]) -> None:
+            found.update(adapter.notes(some))
+
+        self.unread |= what_can_be(sorted(set(parents) - self.aside), read, Unreadable)
         return {
             parent: [n for n in notes if n.key or self.horizon is None or n.created >= self.horizon]
-            for parent, notes in answer.items()
+            for parent, notes in found.items()
         }
 
     def _foreign(self, notes: Iterable[Note]) -> tuple[set[Ref], Mapping[Ref, Mapping[str, Sent]]]:
@@ -125,7 +137,7 @@ class NoteRoutes:
             if ref.kind in rule.of and not is_pending(ref)
         } - self.reader.dead()
         notes = {ref: list(self.batch.notes.get(ref, {}).values()) for ref in parents - again}
-        notes |= self._read(self.crm, sorted(again))
+        notes |= self._read(self.crm, again)
         foreign, sent = self._foreign(note for group in notes.values() for note in group)
         if not foreign:
             return

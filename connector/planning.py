@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from connector.adapter import Adapter
 from connector.apply import refusal_subject
 from connector.batch import Batch
-from connector.errors import BrakeTripped, DeskbridgeError, JournalError, NeedsHuman, Rejected, TryLater
+from connector.errors import (
+    BadAnswer,
+    BrakeTripped,
+    DeskbridgeError,
+    JournalError,
+    NeedsHuman,
+    Rejected,
+    TryLater,
+    Unreadable,
+)
 from connector.gather import Gathered, gather
 from connector.journal import Journal
 from connector.journal.journal import SYNC
@@ -18,7 +27,7 @@ from connector.operations import Plan
 from connector.pair import Pair
 from connector.plan import Context, plan
 from connector.results import Report
-from connector.state import IntentState, Review, ReviewKind
+from connector.state import Dirty, IntentState, Review, ReviewKind
 
 
 class Planner:
@@ -42,23 +51,34 @@ class Planner:
         self.run = 0
         self.named: set[str] = set()
         """The keys of all writes that were planned."""
+        self.aside: set[Ref] = set()
+        """What could not be worked in this run: tried once a run, and left alone until the next."""
 
     def plan(self, batch: Batch, horizon: datetime | None = None) -> tuple[Gathered, Plan]:
-        """Gathers and plans; a record that makes this fail is set aside alone, and the rest goes on."""
-        refs = sorted(batch.dirty)
-        try:
-            return self._attempt(batch, horizon)
-        except (JournalError, TryLater):
-            raise
-        except Exception as error:
-            if isinstance(error, NeedsHuman) and not isinstance(error, Rejected):
-                raise
-            if not refs:
-                raise
-            if len(refs) == 1:
-                self._set_aside(batch, error)
+        """Gathers and plans; a record that makes this fail is set aside alone, and the rest goes on.
+
+        What the poll could not read is set aside unasked. A record that names itself as unreadable costs one attempt more,
+        another one as many as it takes to find it by halves.
+        """
+        for ref in self.aside & set(batch.dirty):
+            del batch.dirty[ref]
+        for ref in sorted(set(batch.unreadable) & set(batch.dirty)):
+            self._set_aside(batch.dirty.pop(ref), batch.unreadable[ref])
+        while True:
+            refs = sorted(batch.dirty)
+            try:
                 return self._attempt(batch, horizon)
-            return self._bisect(batch, refs, horizon)
+            except (JournalError, TryLater):
+                raise
+            except Exception as error:
+                if isinstance(error, NeedsHuman) and not isinstance(error, Rejected):
+                    raise
+                if not refs:
+                    raise
+                culprit = error.ref if isinstance(error, Unreadable) and error.ref in batch.dirty else None
+                if culprit is None and len(refs) > 1:
+                    return self._bisect(batch, refs, horizon)
+                self._set_aside(batch.dirty.pop(culprit or refs[0]), error)
 
     def _bisect(self, batch: Batch, refs: list[Ref], horizon: datetime | None) -> tuple[Gathered, Plan]:
         """Finds the records that fail, each by itself, and takes them out of the batch.
@@ -87,8 +107,9 @@ class Planner:
         horizons = [at for at in (horizon, self.began()) if at is not None]
         gathered = gather(
             batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
-            horizon=min(horizons, default=None), region=self.pair.region, to_desk=not self.backfilling,
+            horizon=min(horizons, default=None), region=self.pair.region, to_desk=not self.backfilling, aside=self.aside,
         )  # fmt: skip
+        self._unread(gathered.unread)
         self._vanished(gathered, batch)
         made = plan(gathered.snapshot, self._context())
         parked = {
@@ -96,11 +117,7 @@ class Planner:
             for key, intent in self.journal.intents(keys=[op.key for op in made.operations]).items()
             if intent.state in (IntentState.REVIEW, IntentState.UNDONE)
         }
-        refused = {
-            review.subject
-            for review in self.journal.reviews(state=None)
-            if review.kind is ReviewKind.REFUSED and review.decision != "again" and review.state != "moot"
-        }
+        refused = self._refused()
         self.named |= {op.key for op in made.operations}
         wanted = (op for op in made.operations if op.key not in parked)
         # A record that changed is tried anew; what no change asks for (a note that is watched) is not.
@@ -133,21 +150,41 @@ class Planner:
                 hint="deskbridge check  # the credentials may have lost a right; if they were deleted, raise [brakes] floor",
             )
 
-    def _set_aside(self, batch: Batch, error: Exception) -> None:
-        """Leaves a record that cannot be worked dirty, for the next run; after enough runs a person is asked."""
-        for ref, dirty in list(batch.dirty.items()):
-            del batch.dirty[ref]
-            known = _told(ref, error)
-            why = known.message
-            self.report.errors.append(known)
-            if not self.record:
+    def _refused(self) -> set[str]:
+        """The subjects that are not tried again by themselves: a person was asked, or told us to let go."""
+        return {
+            review.subject
+            for review in self.journal.reviews(state=None)
+            if review.kind is ReviewKind.REFUSED and review.decision != "again" and review.state != "moot"
+        }
+
+    def _unread(self, unread: Mapping[Ref, Unreadable]) -> None:
+        """Keeps those whose notes cannot be read dirty, whatever else of them is worked, and whoever they were read for."""
+        new = {ref: error for ref, error in unread.items() if ref not in self.aside}
+        refused = self._refused() if new else set()
+        for ref, error in new.items():
+            dirty = Dirty(ref, 0)
+            if _gave_up(ref) in refused:
                 continue
-            with self.journal.transaction():
-                self.journal.failed(self.stream, ref, why)
-                if dirty.attempts + 1 >= self.pair.attempts:
-                    review = Review(ReviewKind.REFUSED, f"{ref}|gave up", {"source": str(ref), "why": why})
-                    self.journal.open_review(review, self.run, self.clock.now())
-                    self.journal.clear(self.stream, [dirty])
+            if self.record:
+                with self.journal.transaction():
+                    self.journal.mark_dirty(self.stream, [ref])
+                dirty = self.journal.dirty(self.stream)[ref]
+            self._set_aside(dirty, error)
+
+    def _set_aside(self, dirty: Dirty, error: Exception) -> None:
+        """Leaves a record that cannot be worked dirty, for the next run; after enough runs a person is asked."""
+        ref, known = dirty.ref, _told(dirty.ref, error)
+        self.aside.add(ref)
+        self.report.errors.append(known)
+        if not self.record:
+            return
+        with self.journal.transaction():
+            self.journal.failed(self.stream, ref, known.message)
+            if dirty.attempts + 1 >= self.pair.attempts:
+                review = Review(ReviewKind.REFUSED, _gave_up(ref), {"source": str(ref), "why": known.message})
+                self.journal.open_review(review, self.run, self.clock.now())
+                self.journal.clear(self.stream, [dirty])
 
     def _context(self) -> Context:
         return Context(
@@ -160,7 +197,14 @@ class Planner:
 
 
 def _told(ref: Ref, error: Exception) -> DeskbridgeError:
-    """The error in words that hold nothing of the record."""
+    """The error in words that name the record and hold nothing of it."""
+    if isinstance(error, BadAnswer) and not error.message.startswith(f"{ref}:"):
+        return BadAnswer(f"{ref}: {error.message}", hint=error.hint)
     if isinstance(error, DeskbridgeError):
         return error
     return DeskbridgeError(f"{ref}: internal error: {type(error).__name__}")
+
+
+def _gave_up(ref: Ref) -> str:
+    """The subject of the review that asks about a record which could not be worked again and again."""
+    return f"{ref}|gave up"

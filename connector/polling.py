@@ -66,7 +66,8 @@ class Poller:
             batch.gone[gone.ref] = gone
             batch.records.pop(gone.ref, None)
             dirty.add(gone.ref)
-        dirty = {ref for ref in dirty if wanted(ref)}
+        batch.unreadable = {error.ref: error for error in page.unreadable}
+        dirty = {ref for ref in dirty | set(batch.unreadable) if wanted(ref)}
         if dirty and self.journal.forgotten.any():
             dirty -= self.journal.forgotten.among(dirty)
         if self.record:
@@ -109,6 +110,7 @@ def join(batch: Batch, other: Batch) -> None:
     for parent, notes in other.notes.items():
         batch.notes.setdefault(parent, {}).update(notes)
     batch.gone.update(other.gone)
+    batch.unreadable.update(other.unreadable)
     for ref in other.gone:
         batch.records.pop(ref, None)
     for ref in other.records:

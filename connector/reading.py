@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from connector.adapter import Adapter
 from connector.errors import BadAnswer
 from connector.model import Gone, Record, Ref, Role, Side
 from connector.snapshot import PENDING
+
+E = TypeVar("E", bound=BadAnswer)
+
+
+def what_can_be(refs: Sequence[Ref], read: Callable[[Sequence[Ref]], None], bad: type[E]) -> dict[Ref, E]:
+    """Reads all that can be read: in bulk, and where that raises `bad`, by halves. Returns those left out, each with why."""
+    try:
+        if refs:
+            read(refs)
+        return {}
+    except bad as error:
+        if len(refs) == 1:
+            return {refs[0]: error}
+    half = len(refs) // 2
+    return what_can_be(refs[:half], read, bad) | what_can_be(refs[half:], read, bad)
 
 
 def is_pending(ref: Ref) -> bool:
@@ -44,13 +59,7 @@ class Reader:
 
     def fetch_what_can_be(self, refs: Iterable[Ref]) -> None:
         """As `fetch`, for records that are only watched: one that cannot be read holds nobody else up."""
-        wanted = sorted(set(refs))
-        try:
-            self.fetch(wanted)
-        except BadAnswer:
-            for ref in wanted:
-                with suppress(BadAnswer):
-                    self.fetch([ref])
+        what_can_be(sorted(set(refs)), self.fetch, BadAnswer)
 
     def follow(self, ref: Ref) -> Ref | None:
         """The survivor of a record that is gone, in memory; `None` when it was deleted."""

@@ -19,10 +19,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connector.adapter import Page
+from connector.answers import read_each
 from connector.desks import _zendesk_records as records
-from connector.desks._zendesk_reader import MANY, Json, Reader
-from connector.errors import CursorExpired, Forbidden, Rejected
-from connector.model import Gone, Note, Record
+from connector.desks._zendesk_reader import MANY, Aside, Json, Reader, along, listed
+from connector.errors import BadAnswer, CursorExpired, Forbidden, Rejected, Unreadable
+from connector.model import Gone, Note, Record, Role
 
 log = logging.getLogger(__name__)
 
@@ -121,18 +122,21 @@ class Poll:
             answer = self._read("incremental/organizations", params, "organizations")
             if answer is None:
                 return
-            rows, end, ended = answer["organizations"], answer.get("end_time"), answer.get("end_of_stream", True)
+            rows, end, ended = listed(answer, "organizations"), _end(answer), answer.get("end_of_stream", True)
             if not ended and end == state.organizations:
                 # A whole page within one second: by time there is no way past it, so everything is listed once.
-                rows = [row for row in self._reader.pages("organizations", "organizations") if _epoch(row) >= end]
+                every = self._reader.pages("organizations", "organizations")
+                rows = [row for row in every if _epoch(row, end) >= end]
                 end = end + 1
             end = end or state.organizations
             # The export repeats the second in which it ended; what was given of that second is not given again.
-            last = [f"{row['id']}~{row['updated_at']}" for row in rows if _epoch(row) >= end]
-            fresh = [row for row in rows if f"{row['id']}~{row['updated_at']}" not in state.given or not last]
+            last = [_state_of(row) for row in rows if _epoch(row, end) >= end]
+            fresh = [row for row in rows if _state_of(row) not in state.given or not last]
             state = replace(state, organizations=end, given=tuple(last[:MANY]))
             if fresh:
-                yield state, Page(records=self._wanted(self._reader.companies(fresh)), cursor=state.text())
+                bad: list[Unreadable] = []
+                kept = self._wanted(self._reader.companies(fresh, bad.append))
+                yield state, Page(records=kept, unreadable=tuple(bad), cursor=state.text())
             if ended:
                 return
 
@@ -142,14 +146,15 @@ class Poll:
             if answer is None:
                 return
             self._reader.learn(answer)
-            rows = answer["users"]
-            place = replace(place, time=max([place.time, *(_epoch(row) for row in rows)]))
+            rows = listed(answer, "users")
+            place = replace(place, time=max([place.time, *(_epoch(row, 0) for row in rows)]))
             state = replace(state, users=place)
-            found = self._reader.contacts(rows, answer)
+            bad: list[Unreadable] = []
+            found = self._reader.contacts(rows, answer, bad.append)
             if rows:
                 kept = self._wanted([item for item in found if isinstance(item, Record)])
                 gone = tuple(item for item in found if isinstance(item, Gone))
-                yield state, Page(records=kept, gone=gone, cursor=state.text())
+                yield state, Page(records=kept, gone=gone, unreadable=tuple(bad), cursor=state.text())
             if answer.get("end_of_stream", True) or not rows:
                 return
 
@@ -162,8 +167,9 @@ class Poll:
                     hint="make the integration's user an administrator, then: deskbridge check",
                 )
             self._reader.learn(answer)
-            rows = answer["tickets"]
-            place = replace(place, time=max([place.time, *(row["generated_timestamp"] for row in rows)]))
+            rows = listed(answer, "tickets")
+            times = [made for row in rows if isinstance(made := row.get("generated_timestamp"), int)]
+            place = replace(place, time=max([place.time, *times]))
             state = replace(state, tickets=place)
             self._newest = max(self._newest, place.time if rows else 0)
             if rows:
@@ -172,19 +178,20 @@ class Poll:
                 return
 
     def _ticket_page(self, state: _State, rows: list[Json], answer: Json) -> Page:
-        found = self._reader.tickets(rows)
+        bad: list[Unreadable] = []
+        found = self._reader.tickets(rows, bad.append)
         tickets = self._wanted([item for item in found if isinstance(item, Record)])
         gone = tuple(item for item in found if isinstance(item, Gone))
         self._deleted |= {item.ref.id for item in gone if item.merged_into is None}
-        self._changed |= {str(row["id"]): None for row in rows if row["status"] != "deleted"}
+        self._changed |= {str(row["id"]): None for row in rows if row.get("status") != "deleted"}
         shown = {ref.id for ticket in tickets for ref in (ref for refs in ticket.links.values() for ref in refs)}
-        requesters = {row["requester_id"] for row in rows if str(row["requester_id"]) in shown}
-        customers = {row["id"] for row in answer.get("users", ()) if row.get("role") == "end-user"} & requesters
-        companies = [row for row in answer.get("organizations", ()) if str(row["id"]) in shown]
+        requesters = {ref.id for ticket in tickets for ref in ticket.links.get(Role.REQUESTER, ())}
+        customers = {str(row.get("id")) for row in along(answer, "users") if row.get("role") == "end-user"} & requesters
+        companies = [row for row in along(answer, "organizations") if str(row.get("id")) in shown]
         # The users that come along lack their secondary addresses, without which a person could be taken for another.
-        people = [item for item in self._reader.contacts_by_id(customers) if isinstance(item, Record)]
-        together = (*people, *self._reader.companies(companies), *tickets)
-        return Page(records=together, gone=gone, cursor=state.text())
+        people = [item for item in self._reader.contacts_by_id(customers, bad.append) if isinstance(item, Record)]
+        together = (*people, *self._reader.companies(companies, bad.append), *tickets)
+        return Page(records=together, gone=gone, unreadable=tuple(bad), cursor=state.text())
 
     def _comments(self, state: _State) -> Iterator[tuple[_State, Page]]:
         if not self._changed and not state.lagging:
@@ -194,33 +201,39 @@ class Poll:
             answer = self._read("incremental/ticket_events", params, "ticket_events")
             if answer is None:
                 break
-            end, ended = answer.get("end_time"), answer.get("end_of_stream", True)
+            end, ended = _end(answer), answer.get("end_of_stream", True)
             if not ended and end == state.events:
                 # More events within one second than a page holds: by time there is no way past them.
                 yield from self._by_ticket(state, replace(state, events=end + 1), end)
                 state = replace(state, events=end + 1)
                 continue
-            events = answer["ticket_events"]
+            events = listed(answer, "ticket_events")
             state = replace(state, events=end or state.events)
             if ended:
                 behind = (end or state.events) < state.tickets.time
                 state = replace(state, lagging=behind and self._reader.vendor_time - state.tickets.time < EVENT_LAG)
-            notes = self._notes(events)
-            if notes or ended:
-                yield state, Page(notes=notes, cursor=state.text())
+            bad: list[Unreadable] = []
+            notes = self._notes(events, bad.append)
+            if notes or bad or ended:
+                yield state, Page(notes=notes, unreadable=tuple(bad), cursor=state.text())
             if ended:
                 return
         yield from self._by_ticket(state, replace(state, events=max(state.events, self._newest - REWIND)), state.events)
 
-    def _notes(self, events: list[Json]) -> tuple[Note, ...]:
-        rows = [
-            (str(event["ticket_id"]), {**child, "metadata": event.get("metadata"), "created_at": event["created_at"]})
-            for event in events
-            if str(event["ticket_id"]) not in self._deleted
+    def _notes(self, events: list[Json], aside: Aside) -> tuple[Note, ...]:
+        said = read_each(events, self._said, lambda event: records.ticket_ref(event["ticket_id"]), aside)
+        return self._in_time(self._reader.notes_of([row for rows in said for row in rows], aside))
+
+    def _said(self, event: Json) -> list[tuple[str, Json]]:
+        """The comments of an event, each with its ticket."""
+        ticket = records.ticket_ref(event["ticket_id"]).id
+        if ticket in self._deleted:
+            return []
+        return [
+            (ticket, {**child, "metadata": event.get("metadata"), "created_at": event["created_at"]})
             for child in event.get("child_events", ())
             if child.get("event_type") == "Comment" and ("body" in child or "html_body" in child)
         ]
-        return self._in_time(self._reader.notes_of(rows))
 
     def _by_ticket(self, state: _State, after: _State, since: int) -> Iterator[tuple[_State, Page]]:
         """The comments of the changed tickets, a call for each. A ticket that is changed at least once a minute keeps
@@ -228,10 +241,11 @@ class Poll:
         start = datetime.fromtimestamp(max(0, since - 86_400), UTC)
         refs = [records.ticket_ref(ident) for ident in self._changed if ident not in self._deleted]
         for place, ref in enumerate(refs, 1):
-            notes = self._in_time(self._reader.notes([ref], since=self._since or start)[ref])
+            bad: list[Unreadable] = []
+            notes = self._in_time(self._reader.notes([ref], since=self._since or start, aside=bad.append)[ref])
             state = after if place == len(refs) else state
-            if notes or place == len(refs):
-                yield state, Page(notes=notes, cursor=state.text())
+            if notes or bad or place == len(refs):
+                yield state, Page(notes=notes, unreadable=tuple(bad), cursor=state.text())
 
     # -- one request
 
@@ -279,6 +293,21 @@ class Poll:
         )
 
 
-def _epoch(raw: Json) -> int:
-    changed = records.moment(raw.get("updated_at"))
-    return int(changed.timestamp()) if changed else 0
+def _epoch(raw: Json, unknown: int) -> int:
+    """When a record changed, in epoch seconds; `unknown` where that cannot be read."""
+    try:
+        changed = records.moment(raw.get("updated_at"))
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        changed = None
+    return int(changed.timestamp()) if changed else unknown
+
+
+def _state_of(raw: Json) -> str:
+    return f"{raw.get('id')}~{raw.get('updated_at') if _epoch(raw, 0) else '?'}"
+
+
+def _end(answer: Json) -> int | None:
+    end = answer.get("end_time")
+    if end is not None and not isinstance(end, int):
+        raise BadAnswer("the help desk answered an export whose end_time is no time")
+    return end

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+from connector.answers import plain_id, read_each, refuse
 from connector.desks import _zendesk_records as records
 from connector.desks._zendesk_fields import Catalog
-from connector.errors import BadAnswer, NotFound, Rejected
+from connector.errors import BadAnswer, NotFound, Rejected, Unreadable
 from connector.model import Author, Gone, Kind, Note, Record, Ref
 from connector.transport import Answer, Http
 
 Json = dict[str, Any]
+Aside: TypeAlias = Callable[[Unreadable], object]
+"""Where records go that cannot be read: a poll's page, or `refuse`."""
 
 MANY = 100
 """How many ids one show_many takes."""
@@ -55,7 +58,7 @@ class Reader:
         while True:
             page = {"page[size]": MANY, **(params or {}), **({"page[after]": after} if after else {})}
             answer = self.get(path, page)
-            yield from answer[name]
+            yield from listed(answer, name)
             meta = answer.get("meta") or {}
             if not meta.get("has_more") or not meta.get("after_cursor") or meta["after_cursor"] == after:
                 return
@@ -65,23 +68,23 @@ class Reader:
 
     def learn(self, answer: Json) -> None:
         """Remembers the names that came along with an answer."""
-        for row in [*answer.get("users", ()), *answer.get("groups", ())]:
-            self._names[row["id"]] = row.get("name") or "?"
-            if row.get("role") == "end-user":
-                self._customers.add(row["id"])
+        for row in [*along(answer, "users"), *along(answer, "groups")]:
+            if isinstance(ident := row.get("id"), int):
+                self._names[ident] = str(row.get("name") or "?")
+                if row.get("role") == "end-user":
+                    self._customers.add(ident)
 
     def names(self, tickets: Iterable[Json]) -> Mapping[int, str]:
         """Names of these tickets' assignees and groups; asks for those that are not known yet."""
         rows = list(tickets)
-        self.people(row["assignee_id"] for row in rows if row.get("assignee_id"))
-        if any(row.get("group_id") and row["group_id"] not in self._names for row in rows):
-            for group in self.pages("groups", "groups"):
-                self._names[group["id"]] = group["name"]
+        self.people(row.get("assignee_id") for row in rows)
+        if any(isinstance(group := row.get("group_id"), int) and group not in self._names for row in rows):
+            self.learn({"groups": list(self.pages("groups", "groups"))})
         return self._names
 
-    def people(self, ids: Iterable[int]) -> Mapping[int, str]:
+    def people(self, ids: Iterable[Any]) -> Mapping[int, str]:
         """Names of these users; asks for those that are not known yet."""
-        missing = sorted({ident for ident in ids if ident and ident not in self._names})
+        missing = sorted({ident for ident in ids if isinstance(ident, int) and ident and ident not in self._names})
         for chunk in _chunks(missing, MANY):
             self.learn(self.get("users/show_many", {"ids": _join(chunk)}))
             for ident in chunk:
@@ -90,7 +93,7 @@ class Reader:
 
     # -- records
 
-    def tickets(self, raws: Sequence[Json]) -> list[Record | Gone]:
+    def tickets(self, raws: Sequence[Json], aside: Aside = refuse) -> list[Record | Gone]:
         """Tickets as records; a deleted one, and a merged one whose survivor is known, is gone.
 
         Zendesk does not say in the ticket itself where it was merged to. The source ticket is closed and tagged
@@ -98,18 +101,17 @@ class Reader:
         agent wrote other words and `via` is silent, the survivor is not known, and the ticket stays a closed ticket.
         """
         fields = self.catalog.by_id(Kind.TICKET) if raws else {}
-        names = self.names(raw for raw in raws if raw["status"] != "deleted")
-        found: list[Record | Gone] = []
-        for raw in raws:
+        names = self.names(raw for raw in raws if raw.get("status") != "deleted")
+
+        def read(raw: Json) -> Record | Gone:
             if raw["status"] == "deleted":
-                found.append(Gone(records.ticket_ref(raw["id"])))
-                continue
+                return Gone(records.ticket_ref(raw["id"]))
             survivor = self._survivor(raw)
             if survivor is not None:
-                found.append(Gone(records.ticket_ref(raw["id"]), survivor))
-            else:
-                found.append(records.ticket_record(raw, fields, names))
-        return found
+                return Gone(records.ticket_ref(raw["id"]), survivor)
+            return records.ticket_record(raw, fields, names)
+
+        return read_each(raws, read, lambda raw: records.ticket_ref(raw["id"]), aside)
 
     def _survivor(self, raw: Json) -> Ref | None:
         if raw["status"] != "closed" or records.MERGED_TAG not in (raw.get("tags") or ()):
@@ -127,40 +129,45 @@ class Reader:
                 return records.ticket_ref(target)
         return None
 
-    def contacts(self, raws: Sequence[Json], answer: Json | None = None) -> list[Record | Gone]:
+    def contacts(self, raws: Sequence[Json], answer: Json | None = None, aside: Aside = refuse) -> list[Record | Gone]:
         """End users as contacts, inactive ones as gone; agents are left out. Identities come from `answer`."""
-        people = [raw for raw in raws if raw.get("role", "end-user") == "end-user"]
+        roles = [raw.get("role", "end-user") for raw in raws]
+        people = [r for r, role in zip(raws, roles, strict=True) if role == "end-user" or not isinstance(role, str)]
         fields = self.catalog.by_id(Kind.CONTACT) if people else {}
-        identities: dict[int, list[Json]] | None = None
+        identities: dict[str, list[Json]] | None = None
         if answer is not None and "identities" in answer:
             identities = {}
-            for identity in answer["identities"]:
-                identities.setdefault(identity["user_id"], []).append(identity)
-        found: list[Record | Gone] = []
-        for raw in people:
+            for identity in listed(answer, "identities"):
+                identities.setdefault(plain_id(identity.get("user_id")), []).append(identity)
+
+        def read(raw: Json) -> Record | Gone:
+            if raw.get("role", "end-user") != "end-user":
+                raise BadAnswer("the vendor answered a person whose role is no text")
             if raw.get("active") is False:
-                found.append(Gone(records.contact_ref(raw["id"])))
-            else:
-                own = None if identities is None else identities.get(raw["id"], [])
-                found.append(records.contact_record(raw, fields, own))
-        return found
+                return Gone(records.contact_ref(raw["id"]))
+            own = None if identities is None else identities.get(str(raw["id"]), [])
+            return records.contact_record(raw, fields, own)
 
-    def contacts_by_id(self, ids: Iterable[int]) -> list[Record | Gone]:
+        return read_each(people, read, lambda raw: records.contact_ref(raw["id"]), aside)
+
+    def contacts_by_id(self, ids: Iterable[str], aside: Aside = refuse) -> list[Record | Gone]:
         """End users with all of their addresses: one call for each hundred."""
-        return self._users({"ids": sorted(set(ids))})
+        return self._users({"ids": sorted(set(ids))}, aside)
 
-    def _users(self, wanted: Mapping[str, Sequence[object]]) -> list[Record | Gone]:
+    def _users(self, wanted: Mapping[str, Sequence[object]], aside: Aside = refuse) -> list[Record | Gone]:
         found: list[Record | Gone] = []
         for name, values in wanted.items():
             for chunk in _chunks(values, MANY):
                 answer = self.get("users/show_many", {name: _join(chunk), "include": "identities"})
                 self.learn(answer)
-                found += self.contacts(answer["users"], answer)
+                found += self.contacts(listed(answer, "users"), answer, aside)
         return found
 
-    def companies(self, raws: Sequence[Json]) -> list[Record]:
+    def companies(self, raws: Sequence[Json], aside: Aside = refuse) -> list[Record]:
         fields = self.catalog.by_id(Kind.COMPANY) if raws else {}
-        return [records.company_record(raw, fields) for raw in raws]
+        return read_each(
+            raws, lambda raw: records.company_record(raw, fields), lambda raw: records.company_ref(raw["id"]), aside
+        )
 
     def fetch(self, refs: Sequence[Ref]) -> list[Record | Gone]:
         """Each ref's record, or that it is gone."""
@@ -177,15 +184,19 @@ class Reader:
             case Kind.TICKET:
                 answer = self.get("tickets/show_many", {"ids": _join(ids), "include": "users,groups"})
                 self.learn(answer)
-                return self.tickets(answer["tickets"])
+                return self.tickets(listed(answer, "tickets"))
             case Kind.CONTACT:
                 return self._users({"ids": ids})
             case Kind.COMPANY:
-                return self.companies(self.get("organizations/show_many", {"ids": _join(ids)})["organizations"])
+                return self.companies(self._organizations("show_many", {"ids": _join(ids)}))
             case Kind.USER:
                 answer = self.get("users/show_many", {"ids": _join(ids)})
-                return [records.user_record(raw) for raw in answer["users"] if raw.get("active") is not False]
+                there = [raw for raw in listed(answer, "users") if raw.get("active") is not False]
+                return read_each(there, records.user_record, lambda raw: records.user_ref(raw["id"]))
         raise Rejected(f"a help desk has no {kind} to fetch")
+
+    def _organizations(self, path: str, params: Mapping[str, object]) -> list[Json]:
+        return listed(self.get(f"organizations/{path}", params), "organizations")
 
     # -- by key
 
@@ -200,15 +211,13 @@ class Reader:
                 rows = [
                     record
                     for chunk in _chunks(values, MANY)
-                    for record in self.companies(
-                        self.get("organizations/show_many", {"external_ids": _join(chunk)})["organizations"]
-                    )
+                    for record in self.companies(self._organizations("show_many", {"external_ids": _join(chunk)}))
                 ]
             case Kind.COMPANY, "name":
                 rows = [
                     record
                     for value in values
-                    for record in self.companies(self.get("organizations/search", {"name": value})["organizations"])
+                    for record in self.companies(self._organizations("search", {"name": value}))
                 ]
                 return _by_value(rows, values, lambda record: [record.fields.get("name")])
             case Kind.TICKET, "external_id":
@@ -222,19 +231,20 @@ class Reader:
         return _by_value(rows, values, lambda record: [record.fields.get(key)], exact=True)
 
     def _by_email(self, values: Sequence[str]) -> dict[str, list[Record]]:
-        ids: set[int] = set()
+        ids: set[str] = set()
         for chunk in _chunks(list(dict.fromkeys(values)), EMAILS):
             query = " ".join(f'email:"{value}"' for value in chunk if '"' not in value)
             page = 1
             while query:
                 answer = self.get("users/search", {"query": query, "per_page": MANY, "page": page})
-                ids |= {row["id"] for row in answer["users"] if row.get("role", "end-user") == "end-user"}
+                rows = [row for row in listed(answer, "users") if row.get("role", "end-user") == "end-user"]
+                ids |= {plain_id(row.get("id")) for row in rows}
                 if not answer.get("next_page"):
                     break
                 page += 1
         # The search also finds parts of addresses, and says nothing of secondary ones: the identities decide.
-        rows = [self._with_emails(row) for row in self.contacts_by_id(ids)]
-        return _by_value(rows, values, lambda record: record.fields.get("emails") or [record.fields.get("email")])
+        people = [self._with_emails(row) for row in self.contacts_by_id(ids)]
+        return _by_value(people, values, lambda record: record.fields.get("emails") or [record.fields.get("email")])
 
     def _with_emails(self, row: Record | Gone) -> Record | Gone:
         """Asks for a contact's addresses where they did not come along with him."""
@@ -260,7 +270,9 @@ class Reader:
 
     # -- comments
 
-    def notes(self, parents: Sequence[Ref], *, since: datetime | None = None) -> dict[Ref, list[Note]]:
+    def notes(
+        self, parents: Sequence[Ref], *, since: datetime | None = None, aside: Aside = refuse
+    ) -> dict[Ref, list[Note]]:
         """The comments of each ticket, oldest first, from `since` on; none for a ticket that is gone."""
         found: dict[Ref, list[Note]] = {}
         for parent in parents:
@@ -268,17 +280,17 @@ class Reader:
                 rows = list(self.pages(f"tickets/{parent.id}/comments", "comments"))
             except NotFound:
                 rows = []
-            if since is not None:
-                rows = [row for row in rows if (records.moment(row["created_at"]) or since) >= since]
-            found[parent] = self.notes_of([(parent.id, row) for row in rows])
+            recent = [(parent.id, row) for row in rows if since is None or _maybe_since(row, since)]
+            found[parent] = self.notes_of(recent, aside)
         return found
 
-    def notes_of(self, rows: Sequence[tuple[str, Json]]) -> list[Note]:
-        """Comments of (ticket, comment) as notes, with author and key."""
-        names = self.people(row["author_id"] for _, row in rows if row.get("author_id"))
+    def notes_of(self, rows: Sequence[tuple[str, Json]], aside: Aside = refuse) -> list[Note]:
+        """Comments of (ticket, comment) as notes, with author and key, oldest first."""
+        names = self.people(row.get("author_id") for _, row in rows)
         keys: dict[str, dict[str, str]] = {}
-        found = []
-        for ticket, row in rows:
+
+        def read(item: tuple[str, Json]) -> Note:
+            ticket, row = item
             key = self.own_notes.get(str(row["id"])) or records.key_in(row.get("metadata"))
             by_api = (row.get("via") or {}).get("channel") == "api"
             if key is None and by_api and not records.shows_custom(row.get("metadata")):
@@ -286,8 +298,10 @@ class Reader:
                 if ticket not in keys:
                     keys[ticket] = self.keys(ticket)
                 key = keys[ticket].get(str(row["id"]))
-            found.append(records.note_of(row, ticket, self._author(row.get("author_id"), names), key))
-        return sorted(found, key=lambda note: (note.created, int(note.ref.id)))
+            return records.note_of(row, ticket, self._author(row.get("author_id"), names), key)
+
+        found = read_each(rows, read, lambda item: records.ticket_ref(item[0]), aside)
+        return sorted(found, key=lambda note: (note.created, note.ref.id.zfill(20)))
 
     def _author(self, ident: int | None, names: Mapping[int, str]) -> Author:
         if not ident:
@@ -311,6 +325,27 @@ class Reader:
             yield from self.pages(f"tickets/{ticket}/audits", "audits")
         except NotFound:
             return
+
+
+def listed(answer: Json, name: str) -> list[Json]:
+    """The rows that an answer is there for. Raises BadAnswer where they are no list of objects."""
+    rows = answer.get(name)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadAnswer(f"the help desk answered without a list of {name}")
+    return rows
+
+
+def along(answer: Json, name: str) -> list[Json]:
+    """Rows that may have come along with an answer. What is not among them is asked for where it is needed."""
+    rows = answer.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _maybe_since(row: Json, since: datetime) -> bool:
+    try:
+        return (records.moment(row.get("created_at")) or since) >= since
+    except (TypeError, ValueError, AttributeError):
+        return True
 
 
 def _by_value(

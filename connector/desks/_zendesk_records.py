@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.answers import readable
+from connector.answers import plain_id, readable
 from connector.desks._zendesk_fields import CustomField, read_value
 from connector.model import Author, Body, Format, Kind, Note, Record, Ref, Role, Side, Value, Visibility
 
@@ -30,23 +30,23 @@ _ORGANIZATION_CONTENT = ("name", "domain_names", "external_id", "organization_fi
 
 
 def ticket_ref(ident: object) -> Ref:
-    return Ref(Side.DESK, Kind.TICKET, str(ident))
+    return Ref(Side.DESK, Kind.TICKET, plain_id(ident))
 
 
 def contact_ref(ident: object) -> Ref:
-    return Ref(Side.DESK, Kind.CONTACT, str(ident))
+    return Ref(Side.DESK, Kind.CONTACT, plain_id(ident))
 
 
 def company_ref(ident: object) -> Ref:
-    return Ref(Side.DESK, Kind.COMPANY, str(ident))
+    return Ref(Side.DESK, Kind.COMPANY, plain_id(ident))
 
 
 def user_ref(ident: object) -> Ref:
-    return Ref(Side.DESK, Kind.USER, str(ident))
+    return Ref(Side.DESK, Kind.USER, plain_id(ident))
 
 
 def note_ref(ident: object) -> Ref:
-    return Ref(Side.DESK, Kind.NOTE, str(ident))
+    return Ref(Side.DESK, Kind.NOTE, plain_id(ident))
 
 
 def moment(text: str | None) -> datetime | None:

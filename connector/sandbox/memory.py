@@ -104,7 +104,7 @@ class MemoryAdapter:
                 held = {_folded(key, text) for text in _held(record, key)}
                 for value in found:
                     if _folded(key, value) in held:
-                        found[value].append(record)
+                        found[value].append(self.world.read(record))
             return found
 
         return self._request("find", answer) if values else {}
@@ -114,14 +114,15 @@ class MemoryAdapter:
             belongs: dict[Ref, list[Record]] = {ref: [] for ref in refs}
             for record in self._indexed(kind):
                 for ref in {target for targets in record.links.values() for target in targets} & belongs.keys():
-                    belongs[ref].append(record)
+                    belongs[ref].append(self.world.read(record))
             return belongs
 
         return self._request("related", answer) if refs else {}
 
     def notes(self, parents: Sequence[Ref]) -> dict[Ref, list[Note]]:
         def of(parent: Ref) -> list[Note]:
-            return [] if parent in self.world.hidden else [self._read(note) for note in self.world.notes_of(parent)]
+            notes = [] if parent in self.world.hidden else self.world.notes_of(parent)
+            return [self._read(self.world.read(note)) for note in notes]
 
         return {parent: self._request("notes", partial(of, parent)) for parent in parents}
 
@@ -266,7 +267,8 @@ class MemoryAdapter:
     # -- what the vendor answers, as records
 
     def _now(self, ref: Ref) -> Record | Gone:
-        return self.world.shown(ref) or self.world.gone.get(ref) or Gone(ref)
+        shown = self.world.shown(ref)
+        return self.world.read(shown) if shown else self.world.gone.get(ref) or Gone(ref)
 
     def _indexed(self, kind: Kind) -> list[Record]:
         """The records that the lagging index knows of, as they are now."""

@@ -6,16 +6,20 @@ tick of a coarse clock, and what the vendor's index shows late, is read again ra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import TypeVar
 
 from connector.adapter import Page
-from connector.errors import CursorExpired
+from connector.answers import read_each
+from connector.errors import CursorExpired, Unreadable
 from connector.model import Gone, Note, Record, Ref
 from connector.sandbox.memory_terms import Change
 from connector.sandbox.memory_world import World
+
+T = TypeVar("T", Record, Note)
 
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,10 +76,12 @@ def next_page(world: World, place: Place, window: Window | None) -> tuple[Page, 
     chosen, more = found[: world.quirks.page_size], len(found) > world.quirks.page_size
     after = Place(place.generation, chosen[-1].seq, chosen[-1].at, chosen[-1].ref) if chosen else place
     shown = [change.after for change in _disordered(world, chosen, window)]
+    bad: list[Unreadable] = []
     page = Page(
-        records=tuple(thing for thing in shown if isinstance(thing, Record)),
-        notes=tuple(thing for thing in shown if isinstance(thing, Note)),
+        records=tuple(read_each(_only(Record, shown), world.read, _ref, bad.append)),
+        notes=tuple(read_each(_only(Note, shown), world.read, _ref, bad.append)),
         gone=tuple(thing for thing in shown if isinstance(thing, Gone)),
+        unreadable=tuple(bad),
         cursor=str(after),
         complete=window.whole and not more and not world.quirks.poll_lag,
         total=window.total,
@@ -138,3 +144,11 @@ def _disordered(world: World, chosen: list[Change], window: Window) -> list[Chan
     )
     draw.shuffle(mixed)
     return mixed
+
+
+def _only(form: type[T], things: Iterable[object]) -> Iterable[T]:
+    return (thing for thing in things if isinstance(thing, form))
+
+
+def _ref(thing: Record | Note) -> Ref:
+    return thing.parent if isinstance(thing, Note) else thing.ref

@@ -11,15 +11,18 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from connector.adapter import Capabilities
-from connector.errors import DeskbridgeError, NotFound, Rejected
+from connector.errors import DeskbridgeError, NotFound, Rejected, Unreadable
 from connector.model import STANDARD_FIELDS, Author, Body, Gone, Kind, Note, Record, Ref, Role, Side, Value, Visibility
 from connector.sandbox.memory_terms import DEFAULTS, Change, Entry, Mail, Now, Quirks, Thing
 
 _READ_ONLY = frozenset({"created", "updated", "url"})
 _PRIMARY = (("email", "emails"), ("phone", "phones"), ("domain", "domains"))
 _CLOSED = frozenset({"solved", "closed", "won", "lost"})
+
+T = TypeVar("T", Record, Note)
 
 Links = Mapping[Role, tuple[Ref, ...]]
 
@@ -42,6 +45,8 @@ class World:
         self.mails: list[Mail] = []
         self.hidden: set[Ref] = set()
         """Records that the vendor's reads leave out for now, without having deleted them."""
+        self.spoilt: set[Ref] = set()
+        """Records and notes that the vendor answers with a part missing."""
         self.generation = 1
         """Cursors of another generation are no longer taken."""
         self.mutex = threading.RLock()
@@ -239,6 +244,12 @@ class World:
     def shown(self, ref: Ref) -> Record | None:
         """The record, unless it is gone or hidden."""
         return None if ref in self.hidden else self.records.get(ref)
+
+    def read(self, thing: T) -> T:
+        """What an adapter makes of a record or note that the vendor shows. Raises Unreadable where a part is missing."""
+        if thing.ref in self.spoilt:
+            raise Unreadable(thing.parent if isinstance(thing, Note) else thing.ref, "a part is missing")
+        return thing
 
     def notes_of(self, parent: Ref) -> list[Note]:
         """Its notes, oldest first."""

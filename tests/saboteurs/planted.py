@@ -233,8 +233,8 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "one record that fails fails the run",
         "12",
         _PLANNING,
-        "            if not refs:\n                raise\n",
-        "            raise\n",
+        "                if not refs:\n                    raise\n",
+        "                raise\n",
     ),
     bug(
         "what could not be found is forgotten for good",
