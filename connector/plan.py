@@ -6,7 +6,7 @@ by `gather`; what it decides is a `Plan` of operations, which `apply` carries ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -61,14 +61,12 @@ class _Change:
     """What all links together want of one record."""
 
     current: Record
-    fields: dict[str, tuple[Value, _Wish]] = field(default_factory=dict)
+    wishes: dict[str, list[_Wish]] = field(default_factory=dict)
+    """By field: what each link wants there."""
     add: set[str] = field(default_factory=set)
     remove: set[str] = field(default_factory=set)
-    bases: list[SetBase] = field(default_factory=list)
     tags: list[tuple[Ref, Ref, TagBase]] = field(default_factory=list)
     drop_tags: list[tuple[Ref, Ref, str]] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    ruled: list[int] = field(default_factory=list)
     sources: set[Ref] = field(default_factory=set)
     source: Ref | None = None
     reasons: list[str] = field(default_factory=list)
@@ -80,6 +78,7 @@ class _Wish:
 
     view: LinkView
     rule: FieldRule
+    value: Value
     base: SetBase
     reason: str
     review: int = 0
@@ -208,29 +207,23 @@ class _Draft:
                 written = self.context.prints.of(decision.value)
                 base = Base(desk_print, written, Side.DESK) if side is Side.CRM else Base(written, crm_print, Side.CRM)
                 review = ruling.review if ruling and "review" in decision.reason else 0
-                wish = _Wish(view, rule, SetBase(desk.ref, crm.ref, rule.name, base, side, path), reason, review)
-                self._wish(target, path, decision.value, wish)
+                agreed = SetBase(desk.ref, crm.ref, rule.name, base, side, path)
+                change = self._change(target)
+                change.sources |= view.sources
+                change.wishes.setdefault(path, []).append(_Wish(view, rule, decision.value, agreed, reason, review))
 
-    def _wish(self, target: Record, path: str, value: Value, wish: _Wish) -> None:
-        """Several tickets may want different values of one shared record: the one that changed last decides."""
-        change = self._change(target)
-        change.sources |= wish.view.sources
-        held = change.fields.get(path)
-        if held is None:
-            change.fields[path] = (value, wish)
-            return
-        held_value, held_wish = held
-        if self.context.prints.of(held_value) == self.context.prints.of(value):
-            change.bases.append(wish.base)
-            return
-        winner, loser = (wish, held_wish) if wish.rank > held_wish.rank else (held_wish, wish)
-        if winner is wish:
-            change.fields[path] = (value, wish)
-        if loser.rule.direction.reaches_crm and not loser.rule.direction.reaches_desk:
-            # One way: the loser's value is superseded. Both ways: it meets the winner's as a conflict in the next run.
-            won = winner.base.base
-            superseded = replace(loser.base, base=replace(loser.base.base, crm=won.crm))
-            change.bases.append(superseded)
+    def _bases(self, wishes: list[_Wish], winner: _Wish) -> Iterator[SetBase]:
+        """What is agreed once the winner's value is written: the winner's link agrees, and each that wanted the same.
+
+        Of the others, a rule that goes one way only is superseded. Both ways, the value meets the winner's as a conflict in
+        the next run.
+        """
+        won = self.context.prints.of(winner.value)
+        for wish in wishes:
+            if self.context.prints.of(wish.value) == won:
+                yield wish.base
+            elif wish.rule.direction.reaches_crm and not wish.rule.direction.reaches_desk:
+                yield replace(wish.base, base=replace(wish.base.base, crm=winner.base.base.crm))
 
     def _tags(self, view: LinkView) -> None:
         rules = self.context.rules.tags
@@ -431,9 +424,11 @@ class _Draft:
         )  # fmt: skip
 
     def _update(self, ref: Ref, change: _Change) -> None:
-        fields = {name: value for name, (value, _) in sorted(change.fields.items())}
-        wishes = [wish for _, wish in change.fields.values()]
-        bases = (*change.bases, *(wish.base for wish in wishes))
+        # Several tickets may want different values of one shared record: the one that changed last decides.
+        won = {name: max(wishes, key=lambda wish: wish.rank) for name, wishes in change.wishes.items()}
+        fields = {name: wish.value for name, wish in sorted(won.items())}
+        bases = tuple(base for name, wish in won.items() for base in self._bases(change.wishes[name], wish))
+        wishes = list(won.values())
         reasons = (*(wish.reason for wish in wishes), *change.reasons)
         source = wishes[0].view.desk.ref if wishes and ref.side is Side.CRM else None
         if source is None and wishes:
