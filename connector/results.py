@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from connector.errors import DeskbridgeError
@@ -27,6 +28,8 @@ class Report:
     calls: int = 0
     seconds: float = 0.0
     errors: list[DeskbridgeError] = field(default_factory=list)
+    warnings: Sequence[str] = ()
+    """What an admin should know and need not act on at once."""
     finished: bool = True
     """False: stopped before everything was polled and worked."""
 
@@ -64,3 +67,4 @@ class Preview:
     """About how many requests carrying it out takes."""
     seconds: float = 0.0
     """About how long that takes, at the speed at which the plan was made."""
+    warnings: Sequence[str] = ()

@@ -17,6 +17,7 @@ from connector.errors import (
 )
 from connector.gather import Gathered
 from connector.journal import Journal
+from connector.live_fields import LiveFields
 from connector.lock import Held, only_run
 from connector.model import Kind, Ref, Side
 from connector.operations import Operation, Plan, requests
@@ -121,6 +122,8 @@ class _Run:
         self.planner = Planner(
             pair, self.journal, self.report, stream=stream, record=journal is None, began=self._horizon
         )
+        self.live = LiveFields(pair, self.journal, record=journal is None)
+        self.report.warnings = self.live.warnings
         self.unfinished = 0
 
     @contextmanager
@@ -190,6 +193,7 @@ class _Run:
     # -- sync
 
     def sync(self, max_writes: int | None, since: datetime | None = None) -> None:
+        self.live.validate()
         earlier = set(self.journal.dirty(self.stream))
         batch = self._poll_both(since)
         with self.journal.transaction():
@@ -199,7 +203,7 @@ class _Run:
         self._prepare(batch, self.journal.dirty(self.stream), earlier | back)
         applier = self._applier()
         for number in range(_ROUNDS):
-            gathered, made = self.planner.plan(batch)
+            gathered, made = self._plan(batch)
             if number == 0:
                 self._brake(made, max_writes)
             self.report.planned += len(made.operations)
@@ -246,6 +250,11 @@ class _Run:
         """The batch works all that is dirty; what an earlier run left is read again with all its notes."""
         batch.refetch = {ref for ref in dirty if ref in earlier or ref not in batch.dirty}
         batch.dirty = dirty
+
+    def _plan(self, batch: Batch, horizon: datetime | None = None) -> tuple[Gathered, Plan]:
+        gathered, made = self.planner.plan(batch, horizon)
+        self.live.notice(gathered.records.values())
+        return gathered, made
 
     def _horizon(self) -> datetime | None:
         started = self.journal.pair_meta("started")
@@ -342,6 +351,7 @@ class _Run:
                 "this backfill is done; what changed since is the sync's",
                 hint="name another window with --since and --until, or add --again",
             )
+        self.live.validate()
         applier = self._applier()
         left = Batch(dirty={})
         self._prepare(left, self.journal.dirty(self.stream))
@@ -373,7 +383,7 @@ class _Run:
             if not batch.dirty:
                 return
             mine = set(batch.dirty)
-            gathered, made = self.planner.plan(batch, since)
+            gathered, made = self._plan(batch, since)
             self.report.planned += len(made.operations)
             applied = self._apply(applier, batch, gathered, made)
             mine |= {new for _, new in gathered.merges}
@@ -387,6 +397,7 @@ class _Run:
 
     def preview(self, since: datetime | None, until: datetime | None, limit: int | None) -> Preview:
         calls, begun = self.pair.calls(), self.clock.monotonic()
+        self.live.validate()
         batch = Batch(dirty={})
         complete = True
         if since is not None:
@@ -410,11 +421,11 @@ class _Run:
         batch.dirty = {**old, **batch.dirty}
         if limit is not None and len(batch.dirty) > limit:
             batch.dirty = dict(islice(sorted(batch.dirty.items()), limit))
-        _, made = self.planner.plan(batch, since)
+        _, made = self._plan(batch, since)
         took, spent = self.pair.calls() - calls, self.clock.monotonic() - begun
         can = {side: adapter.capabilities for side, adapter in self.pair.adapters.items()}
         cost = requests(made.operations, can)
-        return Preview(made, polled, took, complete, cost, cost * spent / max(took, 1))
+        return Preview(made, polled, took, complete, cost, cost * spent / max(took, 1), self.live.warnings)
 
 
 def _creates(intent: Intent) -> bool:

@@ -63,6 +63,7 @@ ROOMS: dict[str, str] = {
     "connector.pair": "run",
     "connector.lock": "journal",
     "connector.history": "run",
+    "connector.live_fields": "run",
     "connector.reviews": "run",
     "connector.undo": "run",
     "connector.forget": "run",

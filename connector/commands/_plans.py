@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def show_preview(face: Face, name: str, preview: Preview, *, limit: int | None = None) -> None:
     """The operations with their reasons, then the sums."""
+    for warning in preview.warnings:
+        face.warn(warning)
     operations = preview.plan.operations
     for op in operations[:limit]:
         face.say(click.style(f"{op.write.name:<15}", bold=True) + f" {op.target}{_what(op)}")
@@ -40,6 +42,7 @@ def preview_data(name: str, preview: Preview) -> dict[str, Any]:
         "polled": preview.polled,
         "calls": preview.calls,
         "complete": preview.complete,
+        "warnings": list(preview.warnings),
         "cost": preview.cost,
         "seconds": round(preview.seconds, 1),
         "operations": [

@@ -42,7 +42,15 @@ def run_pairs(face: Face, name: str | None, what: str, work: Work) -> int:
                     report = work(pair, stop, wrote, paged)
                 code = report.exit_code
                 _show(face, report)
-                shown.append({"pair": one, "exit_code": code, "seconds": report.seconds, **report.counts()})
+                shown.append(
+                    {
+                        "pair": one,
+                        "exit_code": code,
+                        "seconds": report.seconds,
+                        **report.counts(),
+                        "warnings": list(report.warnings),
+                    }
+                )
             except DeskbridgeError as error:
                 code = error.exit_code
                 if face.json:
@@ -70,6 +78,8 @@ def _show(face: Face, report: Report) -> None:
     parts += [f"{report.reviews} for you to decide (deskbridge review list)"] if report.reviews else []
     parts += ["stopped early"] if not report.finished else []
     face.say(f"{report.pair}: {'; '.join(parts)}; {report.calls} requests, {report.seconds:.1f} s")
+    for warning in report.warnings:
+        face.warn(warning)
     for error in report.errors[:_SHOWN]:
         face.fail(error, data=False)
     if len(report.errors) > _SHOWN:

@@ -74,11 +74,16 @@ class MemoryAdapter:
         found = {kind: set(STANDARD_FIELDS[kind]) for kind in kinds}
         for record in self.world.records.values():
             found.get(record.ref.kind, set()).update(record.fields)
-        return [
-            FieldInfo(path=f"{kind}.{name}", type="text", writable=name not in ("created", "updated", "url"))
-            for kind in kinds
-            for name in sorted(found[kind])
-        ]
+        for kind, name in self.world.custom:
+            found.get(kind, set()).add(name)
+        return self._request(
+            "describe",
+            lambda: [
+                FieldInfo(path=f"{kind}.{name}", type="text", writable=name not in ("created", "updated", "url"))
+                for kind in kinds
+                for name in sorted(found[kind])
+            ],
+        )
 
     def poll(
         self, cursor: str | None, *, since: datetime | None = None, until: datetime | None = None

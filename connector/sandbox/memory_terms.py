@@ -146,7 +146,7 @@ class Call:
     number: int
     """Counts from 1, for each adapter."""
     name: str
-    """poll, fetch, find, related, notes, look_up, or the name of the write."""
+    """describe, poll, fetch, find, related, notes, look_up, or the name of the write."""
     writes: tuple[Write, ...] = ()
 
 

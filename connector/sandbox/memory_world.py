@@ -47,6 +47,8 @@ class World:
         """Records that the vendor's reads leave out for now, without having deleted them."""
         self.spoilt: set[Ref] = set()
         """Records and notes that the vendor answers with a part missing."""
+        self.custom: set[tuple[Kind, str]] = set()
+        """The account's custom fields: every new record has them. A record may carry others, too."""
         self.generation = 1
         """Cursors of another generation are no longer taken."""
         self.mutex = threading.RLock()
@@ -74,6 +76,7 @@ class World:
         with self.mutex:
             ref = self._new_ref(kind)
             blank: dict[str, Value] = dict.fromkeys(STANDARD_FIELDS[kind])
+            blank |= dict.fromkeys(name for of, name in sorted(self.custom) if of is kind)
             stored = _whole(kind, blank, self._written(kind, fields))
             url = f"https://{self.side}.example/{kind}/{ref.id}"
             if kind is not Kind.USER:
@@ -287,6 +290,13 @@ class World:
             with contextlib.suppress(DeskbridgeError):
                 effect()
         self._landing = None
+
+    def drop_field(self, kind: Kind, name: str) -> None:
+        """An administrator deletes a custom field: no record has it any more, and none counts as changed."""
+        self.custom.discard((kind, name))
+        for ref, record in self.records.items():
+            if ref.kind is kind:
+                self.records[ref] = replace(record, fields={n: v for n, v in record.fields.items() if n != name})
 
     def expire_cursors(self) -> None:
         """Makes the vendor refuse every cursor that it has given out so far."""

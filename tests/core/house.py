@@ -93,6 +93,9 @@ class House:
         self.clock = ManualClock()
         self.desk = World(Side.DESK, self.clock, **worlds.get("desk", {}))
         self.crm = World(Side.CRM, self.clock, **worlds.get("crm", {}))
+        for one in (mapping or rules()).fields:
+            for world, path in ((self.desk, one.desk), (self.crm, one.crm)):
+                world.custom |= {(path.kind, path.field)} if path.field.startswith("custom.") else set()
         self.desk_adapter, self.crm_adapter = MemoryAdapter(self.desk), MemoryAdapter(self.crm)
         self.path = folder / "journal.db"
         self.pair = Pair(
