@@ -239,7 +239,7 @@ class MemoryAdapter:
             case EditNote(key=key, ref=ref, body=body):
                 return self._of_note(key, self.world.edit_note(ref, self._still_marked(ref, body), by=US, key=key))
             case DeleteNote(key=key, ref=ref):
-                self.world.delete_note(ref, by=US, key=key)
+                self.world.delete_note(ref if ref in self.world.entries else _as_note(ref), by=US, key=key)
                 return Outcome(key=key, status=Status.DONE, ref=ref)
             case PutEntry():
                 return self._put_entry(write)
@@ -251,7 +251,8 @@ class MemoryAdapter:
     def _put_entry(self, write: PutEntry) -> Outcome:
         if not self.capabilities.entries[write.form].editable:
             body = _titled(write.title, write.body)
-            return self._of_note(write.key, self._add_note(write.key, write.on[0], body, Visibility.INTERNAL))
+            note = self._add_note(write.key, write.on[0], body, Visibility.INTERNAL)
+            return self._as_entry(self._of_note(write.key, note))
         entry = Entry(
             ref=write.ref or Ref(self.side, Kind.ENTRY, ""), form=write.form, on=write.on, title=write.title,
             body=write.body, done=write.done, key=write.key,
@@ -287,13 +288,22 @@ class MemoryAdapter:
             if record := self.world.records.get(ref):
                 return _of_record(write.key, record)
             if note := self.world.notes.get(ref):
-                return self._of_note(write.key, note) if self._read(note).key == write.key else None
+                if self._read(note).key != write.key:
+                    return None
+                made = self._of_note(write.key, note)
+                return self._as_entry(made) if isinstance(write, PutEntry) else made
             return Outcome(key=write.key, status=Status.DONE, ref=ref, version=self.world.entries[ref].version)
         return None
 
     def _of_note(self, key: str, note: Note) -> Outcome:
         shown = note.visibility if self.capabilities.note_public else None
         return Outcome(key=key, status=Status.DONE, ref=note.ref, version=note.version, visibility=shown)
+
+    def _as_entry(self, made: Outcome) -> Outcome:
+        """An entry in the form of a note, under the kind that this vendor's answers give it."""
+        if made.ref is None or not self.world.quirks.entry_ids:
+            return made
+        return replace(made, ref=replace(made.ref, kind=Kind.ENTRY))
 
     def _read(self, note: Note) -> Note:
         """The note without its marker line, with the key that the line held."""
@@ -302,6 +312,10 @@ class MemoryAdapter:
         from connector.richtext import unmark
 
         return replace(note, body=unmark(note.body), key=key)
+
+
+def _as_note(ref: Ref) -> Ref:
+    return replace(ref, kind=Kind.NOTE) if ref.kind is Kind.ENTRY else ref
 
 
 def _of_record(key: str, record: Record) -> Outcome:

@@ -132,6 +132,8 @@ class Quirks:
     """What the vendor makes of a written value (truncates, rounds, trims): kind, field, value -> stored value."""
     visibility: Callable[[Visibility], Visibility] | None = None
     """What the vendor makes of a visibility: for a vendor that breaks its word."""
+    entry_ids: bool = False
+    """True: an entry in the form of a note is answered as an entry, and read back as a note of the same id."""
     shuffle: Random | None = None
     """When given, pages repeat records and reorder those within a page."""
 

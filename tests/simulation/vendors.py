@@ -23,6 +23,7 @@ def quirks(random: Random) -> Quirks:
         poll_lag=random.choice((0.0, 0.0, 2.0)),
         note_touches_parent=random.random() < 0.5,
         rewrite=_first_word if random.random() < 0.25 else None,
+        entry_ids=random.random() < 0.5,
         shuffle=Random(random.random()) if random.random() < 0.4 else None,
     )
 

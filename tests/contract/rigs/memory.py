@@ -132,7 +132,9 @@ RIGS: dict[str, Callable[[], AbstractContextManager[Rig]]] = {
     "memory-desk-marker": partial(
         _open, replace(DESK, note_marker=True), lambda: replace(_SMALL, note_touches_parent=True), Side.DESK
     ),
-    "memory-crm-plain": partial(_open, _PLAIN, lambda: replace(_SMALL, locking=False, index_lag=45), Side.CRM),
+    "memory-crm-plain": partial(
+        _open, _PLAIN, lambda: replace(_SMALL, locking=False, index_lag=45, entry_ids=True), Side.CRM
+    ),
     "memory-desk-coarse": partial(
         _open, DESK, lambda: replace(_SMALL, grain=1, cursor_is_time=True, poll_lag=20, index_lag=45), Side.DESK
     ),
