@@ -16,6 +16,7 @@ from connector.match import (
     match_deals,
     match_party,
     own_values,
+    parties_of,
 )
 from connector.model import Kind, Record, Ref, Role, Side
 from connector.reading import Reader, is_pending
@@ -153,11 +154,24 @@ class Linker:
                 answers = self.crm.find(kind, name, wanted)
             else:
                 continue
-            for value, records in answers.items():
+            for value, records in self._with_those_at_hand(kind, key, answers).items():
                 alive = [r for r in records if r.ref not in self.reader.dead() | self._forgotten(records)]
                 found[(kind, name, value)] = [self.reader.records.setdefault(record.ref, record) for record in alive]
             done |= {ref for (ref, k), vs in known.items() if k == key and any(found.get((kind, name, v)) for v in vs)}
         return found
+
+    def _with_those_at_hand(
+        self, kind: Kind, key: MatchKey, answers: Mapping[str, Sequence[Record]]
+    ) -> dict[str, list[Record]]:
+        """What was found, and what was polled but is not in the vendor's search index yet."""
+        every = {value: list(records) for value, records in answers.items()}
+        for record in self.reader.records.values():
+            if record.ref.side is not Side.CRM or record.ref.kind is not kind:
+                continue
+            for value in own_values(record, key.crm.field, self.region, self.rules.free_mail):
+                if value in every and record.ref not in {found.ref for found in every[value]}:
+                    every[value].append(record)
+        return every
 
     def _forgotten(self, records: Sequence[Record]) -> set[Ref]:
         """Those whom the journal was told to forget: nothing is linked to them."""
@@ -189,8 +203,9 @@ class Linker:
             self._add(Link(role, anchor, match.record.ref, match.rule))
             return
         prints = [self._print(kind, key, v) for key in rule.keys for v in known[(ticket.ref, key)]]
-        if party:
-            prints.append(self.journal.prints.text(str(party.ref)))
+        # A requester who cannot be read for a while is found again by the ref alone.
+        theirs = ticket.links.get(Role.REQUESTER if kind is Kind.CONTACT else Role.COMPANY, ())
+        prints += [self.journal.prints.text(str(ref)) for ref in {*theirs, *([party.ref] if party else [])}]
         self.waits[ticket.ref] = (*self.waits.get(ticket.ref, ()), *prints)
         if isinstance(match, Ambiguous):
             if rule.several is WhenSeveral.REVIEW:
@@ -301,19 +316,10 @@ class Linker:
             for kind in rule.of
         }
         wanted = sorted({ref for refs in parties.values() for ref in refs})
-        related = self.crm.related(Kind.DEAL, wanted) if wanted else {}
+        related = self._deals_of(wanted)
         for ticket in loose:
             groups = [
-                (
-                    kind,
-                    [
-                        d
-                        for ref in parties[(ticket.ref, kind)]
-                        for d in related.get(ref, ())
-                        if d.ref not in self.reader.gone
-                    ],
-                )
-                for kind in rule.of
+                (kind, [deal for ref in parties[(ticket.ref, kind)] for deal in related[ref]]) for kind in rule.of
             ]
             deals, ambiguous = match_deals(rule, groups)
             subject = f"{ticket.ref}|deal"
@@ -330,6 +336,18 @@ class Linker:
             for deal in deals:
                 self.reader.records.setdefault(deal.ref, deal)
                 self._add(Link(Role.DEAL, ticket.ref, deal.ref, f"{rule.pick} deal"))
+
+    def _deals_of(self, parties: Sequence[Ref]) -> dict[Ref, list[Record]]:
+        """What the CRM relates to each, and what was polled but is not in its search index yet."""
+        answers = self.crm.related(Kind.DEAL, parties) if parties else {}
+        every = {ref: {deal.ref: deal for deal in answers.get(ref, ())} for ref in parties}
+        for record in self.reader.records.values():
+            if record.ref.kind is Kind.DEAL:
+                for ref in {self.reader.now(party) for party in parties_of(record)} & every.keys():
+                    every[ref].setdefault(record.ref, record)
+        return {
+            ref: [deal for deal in deals.values() if deal.ref not in self.reader.gone] for ref, deals in every.items()
+        }
 
 
 def _key_of(group: Mapping[Ref, Link], target: Ref, merges: Mapping[Ref, Ref]) -> Ref:

@@ -16,6 +16,8 @@ FAULTS = (
     "crash before", "crash after", "crash at commit", "unknown before", "unknown after", "lands later", "busy",
     "bad answer", "edit meanwhile", "no rights", "credentials refused",
 )  # fmt: skip
+_LAG = timedelta(seconds=10)
+"""A change may show in a vendor's polls and searches so much later, at most."""
 
 
 def faulty(life: PairLife) -> None:
@@ -90,10 +92,11 @@ def vanish(life: PairLife) -> None:
     world = life.random.choice((life.house.desk, life.house.crm))
     refs = sorted(world.records)
     world.hidden |= set(life.random.sample(refs, len(refs) // 2))
-    life.promises.unseen |= world.hidden
+    hidden, since = frozenset(world.hidden), life.good - _LAG
     for _ in range(life.random.choice((1, 2))):
         life.sync("while half is hidden")
         life.house.clock.advance(60)
+    life.promises.absences.append((since, life.house.clock.now(), hidden))
     world.hidden.clear()
     life.fired("half vanished")
 

@@ -141,7 +141,7 @@ class PairLife:
         if isinstance(self.failure, UsageError):
             self.windows.remove((since, until))
         self.fired("backfill")
-        self.right_person(backfilled=True)
+        self.right_person()
         return report
 
     def end_backfills(self) -> None:
@@ -150,13 +150,13 @@ class PairLife:
             for _ in range(8):
                 self.house.clock.advance(300)
                 self.run("backfill to its end", partial(connector.run.backfill, self.house.pair, since, until))
-                self.right_person(backfilled=True)
+                self.right_person()
                 if isinstance(self.failure, UsageError):
                     break
             else:
                 raise Broken(f"promise 4: the backfill since {since} never ends")
 
-    def right_person(self, *, backfilled: bool = False) -> None:
+    def right_person(self) -> None:
         """Promise 11: what a run linked by address was found once, and not picked among several."""
         journal = self.house.journal()
         try:
@@ -171,8 +171,6 @@ class PairLife:
                 continue
             hits = self.answers.get(str(person.fields.get("email")).casefold(), [])
             require(not hits or min(hits) <= 1, 11, f"{link.desk} was linked to {link.crm}, one of {hits} that match")
-        if backfilled:
-            self.promises.backfilled |= {(link.desk, link.crm) for link in every if link not in known}
         self.linked = set(every)
 
     def world(self, ref: Ref) -> World:

@@ -58,12 +58,10 @@ class Promises:
         self.overwritten = 0
         """Edits lost between our read and our unconditional write: the one open limit, counted."""
         self.reports: list[str] = []
-        self.backfilled: set[tuple[Ref, Ref]] = set()
-        """Links that a backfill made: it writes to the CRM alone, so what differs at the help desk stays."""
-        self.unseen: set[Ref] = set()
-        """What was hidden once. A contact that no run could find, and that then comes back unchanged, wakes nobody."""
         self.shown: dict[Ref, int] = {}
         """How far in its world's history each record had come when the vendor last answered about it."""
+        self.absences: list[tuple[datetime, datetime, frozenset[Ref]]] = []
+        """Since when something could have changed unseen, until when, and which records no run could see."""
         self.untagged: set[str] = set()
         """Tags that a person took away somewhere, or that went with a record."""
         self.logged: dict[Side, int] = {Side.DESK: 0, Side.CRM: 0}
@@ -232,7 +230,7 @@ class Promises:
         finally:
             journal.close()
         kept = [link for link in links if not {str(link.desk), str(link.crm)} & let_go]
-        self._fields_agree([link for link in kept if (link.desk, link.crm) not in self.backfilled], asked)
+        self._fields_agree(kept, asked)
         self._notes_arrived(links, let_go)
         self._linked(links, about, set(tombs))
 
@@ -329,10 +327,23 @@ class Promises:
                 person = self.house.desk.records.get(requester)
                 matches = contacts.get(person.fields.get("email"), []) if person else []
                 touched = any(c.ref == ticket.ref and c.actor != US for c in self.house.desk.history[-1:])
-                if {*matches, requester, ticket.ref} & self.unseen:
+                if any(self._slipped_by(contact, ticket.ref, requester) for contact in matches):
                     continue
                 if len(matches) == 1 and requester not in linked and str(requester) not in about and not touched:
                     require(self._never_worked(ticket), 6, f"{requester} matches {matches[0]} and is not linked")
+
+    def _slipped_by(self, contact: Ref, ticket: Ref, requester: Ref) -> bool:
+        """The vendor hid the ticket or the contact when one of the three changed, and told nobody: the stated limit."""
+        last = [self._last_changed(ref) for ref in (contact, ticket, requester)]
+        return any(
+            {contact, ticket} & hidden and any(since <= at <= until for at in last)
+            for since, until, hidden in self.absences
+        )
+
+    def _last_changed(self, ref: Ref) -> datetime:
+        """By our clock, as the world's may be wrong."""
+        world = self.house.desk if ref.side is Side.DESK else self.house.crm
+        return world.last_change(ref).at - timedelta(seconds=getattr(world.clock, "ahead", 0.0))
 
     def _never_worked(self, ticket: Record) -> bool:
         """The ticket was last changed before the first sync began, so it is the backfill's."""
