@@ -257,7 +257,9 @@ class Promises:
 
     def _kept_from_us(self, world: World, ref: Ref) -> bool:
         """Its vendor hid the record while a poll went past its last change, and answered nothing about it since."""
-        return ref in self.unseen and self.shown.get(ref, 0) < world.last_change(ref).seq
+        return (
+            any(ref in hidden for *_, hidden in self.absences) and self.shown.get(ref, 0) < world.last_change(ref).seq
+        )
 
     def _people_notes(self, world: World) -> Iterator[tuple[Note, str]]:
         for note in world.notes.values():
