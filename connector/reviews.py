@@ -99,6 +99,9 @@ def _tickets_of_a_note(review: Review, journal: Journal) -> set[Ref]:
     if not any(ref.kind is Kind.NOTE for ref in _named(review, "source")):
         return set()
     targets = _named(review, "target")
+    behind = targets
+    while behind := {into for into in journal.tombstones(behind).values() if into is not None} - targets:
+        targets |= behind  # merged since it was asked
     return {ref for ref in targets if ref.kind is Kind.TICKET} | {
         link.desk for link in journal.links(targets) if link.desk.kind is Kind.TICKET
     }

@@ -53,7 +53,11 @@ class Promises:
         """A value that a person wrote: where, and at which step."""
         self.held: dict[tuple[Ref, str], dict[object, int]] = {}
         """Every value that a field ever had, and the step at which it first had it."""
+        self.delivered: set[tuple[str, str]] = set()
+        """Which revision of a note came to which place, be it as an edit, and be the place deleted since."""
         self.author: dict[tuple[Ref, str], str] = {}
+        self.before: dict[Side, int] = {Side.DESK: 0, Side.CRM: 0}
+        """How long each history was when the first sync began."""
         self.step = 0
         self.overwritten = 0
         """Edits lost between our read and our unconditional write: the one open limit, counted."""
@@ -104,6 +108,9 @@ class Promises:
     # -- 1. no duplicate
 
     def _one_effect(self, world: World, change: Change) -> None:
+        if change.actor == US and change.action in ("note", "note.edit") and isinstance(change.after, Note):
+            place = _place(change.after.parent)
+            self.delivered |= {(f"{t}v{revision}", place) for t, revision in TOKEN.findall(change.after.body.text)}
         if change.actor != US or change.action not in ("create", "note", "entry"):
             return
         if change.key is not None:
@@ -226,6 +233,8 @@ class Promises:
             asked = {review.subject for review in journal.reviews()}
             about = " ".join(f"{r.subject} {sorted(r.detail.values())}" for r in journal.reviews(state=None))
             let_go = {t for r in journal.reviews(state=None) if r.decision == "dismiss" for t in r.detail.values()}
+            # What nobody can tell about, or who may write it, a person was asked.
+            let_go |= {t for r in journal.reviews() if r.kind is ReviewKind.UNKNOWN for t in r.detail.values()}
             tombs = journal.tombstones(ref for link in links for ref in (link.desk, link.crm))
         finally:
             journal.close()
@@ -272,28 +281,35 @@ class Promises:
         """Every internal note stands on each contact and deal of its ticket; every CRM note on an open ticket, if any."""
         began = self._began()
         for note, token in self._people_notes(self.house.desk):
-            if note.visibility is Visibility.PUBLIC or _made(self.house.desk, note.created) < began:
+            if note.visibility is Visibility.PUBLIC or self._is_history(self.house.desk, note, began):
                 continue
-            if str(note.ref) in let_go:  # refused by the vendor, and a person said to leave it
+            if {str(note.ref), str(note.parent)} & let_go:  # refused or unreadable, and a person said to leave it
                 continue
             for link in links:
                 crm = self._survivor(link.crm)
                 if link.desk == note.parent and link.role in (Role.REQUESTER, Role.DEAL) and crm is not None:
                     self._arrived(self.house.crm, crm, token)
         for note, token in self._people_notes(self.house.crm):
+            if {str(note.ref), str(note.parent)} & let_go:
+                continue
             open_tickets = [
                 link.desk for link in links
                 if link.crm == note.parent and (t := self.house.desk.records.get(link.desk)) and t.open and not t.locked
                 and link.desk.kind is Kind.TICKET
             ]  # fmt: skip
-            if open_tickets and _made(self.house.crm, note.created) >= began:
+            if open_tickets and not self._is_history(self.house.crm, note, began):
                 on = [n for n in self.house.desk.notes.values() if token.split("v")[0] in n.body.text]
                 gone = token.split("v")[0] in " ".join(t for t, place in self.effects if place == "ticket")
                 require(bool(on) or gone, 6, f"{token} of {note.parent} never reached {open_tickets[0]}")
 
+    def _is_history(self, world: World, note: Note, began: datetime) -> bool:
+        """It was made before the first sync, be it in the same moment: the backfill's, and no sync's."""
+        made = next(change.seq for change in world.history if change.ref == note.ref)
+        return _made(world, note.created) < began or made <= self.before[world.side]
+
     def _arrived(self, world: World, parent: Ref, token: str) -> None:
         here = [note for note in world.notes.values() if note.parent == parent and token in note.body.text]
-        delivered = self.effects[(token, _place(parent))] > 0
+        delivered = (token, _place(parent)) in self.delivered
         edited = any(token in note.body.text for note in world.notes.values())
         require(bool(here) or delivered or edited, 6, f"{token} never reached {parent}")
 

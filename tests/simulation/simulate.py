@@ -54,6 +54,7 @@ def _live(life: PairLife, steps: int) -> None:
     people = life.people
     for _ in range(life.random.randrange(6)):
         life.say(people.act())
+    life.promises.before = {world.side: len(world.history) for world in (life.house.desk, life.house.crm)}
     with watched(life):
         life.sync("first")
         for make in (
