@@ -183,13 +183,19 @@ class Promises:
         there = self.held.get((origin, source_field), {})
         if previous in there and there[previous] < there.get(value, 0):
             return
-        if not world.quirks.locking:
+        if not world.quirks.locking or self._same_version_twice(world, change):
             self.overwritten += 1
             return
         # The person's value reached the other side by way of another record (a merge, a second ticket of the deal).
         seen = [seq for (other, name), values in self.held.items() if other.side is origin.side and name == source_field
                 for v, seq in values.items() if v == previous]  # fmt: skip
         require(bool(seen), 2, f"{place}: a person's value was replaced that the other side never knew")
+
+    def _same_version_twice(self, world: World, change: Change) -> bool:
+        """The vendor's lock counts in seconds, and the person's edit fell into the second of the version that we had read."""
+        assert isinstance(change.before, Record)
+        same = [c for c in world.history[: change.seq - 1] if c.ref == change.ref and isinstance(c.after, Record)]
+        return sum(c.after.version == change.before.version for c in same if isinstance(c.after, Record)) > 1
 
     def _decided(self, ref: Ref, rule: str) -> bool:
         journal = self.house.journal()
