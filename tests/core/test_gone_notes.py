@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from connector.model import Note, Ref
-from connector.sandbox.memory_terms import Call
+import pytest
+
+from connector.model import Kind, Note, Ref
+from connector.sandbox.memory_terms import Call, Crash
 from tests.core.house import House
 
 
@@ -72,3 +74,27 @@ def test_a_note_that_was_not_found_once_is_edited_and_not_added(tmp_path: Path) 
     assert house.sync().waiting == 0
     assert fired
     assert ["second words" in text for text in of_the_note(house, contact)] == [True]
+
+
+def test_a_note_in_doubt_whose_contact_was_deleted_reaches_the_one_linked_since_once(tmp_path: Path) -> None:
+    house, contact, _ = travelled(tmp_path)
+    [ticket] = [ref for ref in house.desk.records if ref.kind is Kind.TICKET]
+    house.desk_note(ticket, "further words")
+    fired: list[str] = []
+
+    def die(call: Call) -> None:
+        if call.name == "note":
+            fired.append(call.name)
+            raise Crash
+
+    house.crm_adapter.after = die
+    with pytest.raises(Crash):
+        house.sync()
+    house.crm_adapter.after = lambda call: None
+    assert fired
+    house.crm.delete(contact, by="seller")
+    other = house.contact()
+    for _ in range(3):
+        house.sync()
+    assert ["further words" in text for text in of_the_note(house, other)] == [True]
+    assert house.sync().planned == 0

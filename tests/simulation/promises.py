@@ -49,6 +49,9 @@ class Promises:
         self.at: dict[Side, int] = {Side.DESK: 0, Side.CRM: 0}
         self.keys: Counter[tuple[Side, str]] = Counter()
         self.effects: Counter[tuple[str, str]] = Counter()
+        self.keys_of: dict[Ref, list[tuple[Side, str]]] = {}
+        self.effects_of: dict[Ref, list[tuple[str, str]]] = {}
+        """What each note of ours counts for, as long as it is there."""
         self.persons: dict[object, tuple[Ref, str, int]] = {}
         """A value that a person wrote: where, and at which step."""
         self.held: dict[tuple[Ref, str], dict[object, int]] = {}
@@ -111,14 +114,19 @@ class Promises:
         if change.actor == US and change.action in ("note", "note.edit") and isinstance(change.after, Note):
             place = _place(change.after.parent)
             self.delivered |= {(f"{t}v{revision}", place) for t, revision in TOKEN.findall(change.after.body.text)}
+        if change.actor != US and change.action == "note.delete":  # it went with its record, and is seen no more
+            self.keys.subtract(self.keys_of.pop(change.ref, ()))
+            self.effects.subtract(self.effects_of.pop(change.ref, ()))
         if change.actor != US or change.action not in ("create", "note", "entry"):
             return
         if change.key is not None:
+            self.keys_of[change.ref] = [(world.side, change.key)]
             self.keys[(world.side, change.key)] += 1
             require(self.keys[(world.side, change.key)] == 1, 1, f"{change.action} {change.ref} was made twice")
         if isinstance(change.after, Note):
             for token, revision in TOKEN.findall(change.after.body.text):
                 place = _place(change.after.parent)
+                self.effects_of.setdefault(change.ref, []).append((f"{token}v{revision}", place))
                 self.effects[(f"{token}v{revision}", place)] += 1
                 require(
                     self.effects[(f"{token}v{revision}", place)] == 1,
