@@ -5,11 +5,11 @@ One seed decides everything, and the same seed gives the same trace. What is che
 | promise | check |
 |---|---|
 | 1 no duplicate | `Promises._one_effect`, after every step: per key, per note and revision, per entry |
-| 2 no lost update | `_justified`, `_no_lost_tag`, `_changed_fields_only` after every step; `_fields_agree` at the end |
+| 2 no lost update | `_justified`, `_no_lost_tag`, `_changed_fields_only` after every step; `Settled._fields_agree` |
 | 3 no echo | `_justified` (a vendor's rewriting never comes back); `PairLife.converge`, the run after the last |
 | 4 converges | `PairLife.converge`: at most six runs; every backfill ends |
-| 5 private | `_right_visibility` after every step; `_no_leak` over the journal's files, errors and reports |
-| 6 cursor | `_notes_arrived`, `_linked`, `_fields_agree` at the end, after crashes, expired cursors, lost rights |
+| 5 private | `_right_visibility` after every step; `Settled._no_leak` over the journal's files, errors and reports |
+| 6 cursor | `Settled`: notes arrived, people linked, fields agree, after crashes, expired cursors, lost rights |
 | 7 absence | `_nothing_deleted` after every step; records that vanish for a while lose nothing |
 | 8 brakes | `dry_runs.brakes`: at the limit a run passes, one below it writes nothing |
 | 9 plan | `dry_runs.preview` (bytes of the journal), every plan made twice in another order |
@@ -29,6 +29,7 @@ from pathlib import Path
 from tests.simulation import dry_runs, faults
 from tests.simulation.pair_life import Life, PairLife
 from tests.simulation.promises import Broken
+from tests.simulation.settled import Settled
 from tests.simulation.watching import watched
 
 STEPS = 60
@@ -68,7 +69,7 @@ def _live(life: PairLife, steps: int) -> None:
             life.promises.check()
         faults.past_the_poison(life)
         life.converge()
-    life.promises.settled()
+    Settled(life.promises).check()
     life.life.overwritten = life.promises.overwritten
 
 
