@@ -24,6 +24,7 @@ from connector.errors import (
     Unreadable,
 )
 from connector.model import Ref
+from connector.record_check import flaw, is_id
 
 _CHARSET = re.compile(r"""(?i);\s*charset\s*=\s*["']?([^"';\s]+)""")
 _PERSONAL = re.compile(r"(?i)[^/]*(?:@|%40|%2b\d|\+\d|%20|[^\x21-\x7e])[^/]*|[^/]{65,}")
@@ -131,19 +132,27 @@ R = TypeVar("R")
 
 _ODD = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What code raises that meets another shape than it was told to expect."""
-_ID = re.compile(r"[\w.:-]{1,80}", re.ASCII)
 
 
 def readable(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Makes a function that reads a vendor's record raise BadAnswer, and nothing else, for one that cannot be read."""
+    """Makes a function that reads a vendor's record raise BadAnswer, and nothing else, for one that cannot be read.
+
+    What it makes has values, tags and ids that the core can take. The error says nothing of what the record holds.
+    """
 
     def around(read: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(read)
         def guarded(*args: P.args, **more: P.kwargs) -> T:
             try:
-                return read(*args, **more)
+                made = read(*args, **more)
             except _ODD as error:
-                raise BadAnswer(f"the vendor answered {what} that cannot be read ({type(error).__name__})") from error
+                # The exception's own text may quote the record: of it only the type and the place are kept.
+                told = BadAnswer(f"the vendor answered {what} that cannot be read ({type(error).__name__})")
+                raise told.with_traceback(error.__traceback__) from None
+            wrong = flaw(made)
+            if wrong is not None:
+                raise BadAnswer(f"the vendor answered {what} that cannot be read (its {wrong} is of another type)")
+            return made
 
         return guarded
 
@@ -179,7 +188,7 @@ def read_each(
 
 def plain_id(value: object) -> str:
     """The id of a record, as text. Raises BadAnswer for what cannot be one."""
-    if isinstance(value, int | str) and not isinstance(value, bool) and _ID.fullmatch(str(value)):
+    if is_id(value):
         return str(value)
     raise BadAnswer(_NAMELESS)
 

@@ -42,6 +42,7 @@ ROOMS: dict[str, str] = {
     "connector.config": "config",
     "connector.transport": "transport",
     "connector.answers": "transport",
+    "connector.record_check": "transport",
     "connector.limits": "transport",
     "connector.tokens": "transport",
     "connector.auth": "auth",

@@ -104,7 +104,7 @@ def ticket_record(raw: Json, fields: Mapping[str, CustomField], names: Mapping[i
         ref=ticket_ref(raw["id"]),
         version=version_of(raw, _TICKET_CONTENT),
         fields=standard | custom,
-        tags=frozenset(raw.get("tags") or ()),
+        tags=frozenset(_list(raw, "tags")),
         links={role: refs for role, refs in links.items() if refs},
         created=moment(raw.get("created_at")),
         modified=moment(raw.get("updated_at")),
@@ -145,7 +145,7 @@ def contact_record(raw: Json, fields: Mapping[str, CustomField], identities: Ite
 @readable("an organization")
 def company_record(raw: Json, fields: Mapping[str, CustomField]) -> Record:
     """An organisation."""
-    domains = tuple(raw.get("domain_names") or ())
+    domains = tuple(_list(raw, "domain_names"))
     standard: dict[str, Value] = {
         "name": raw.get("name") or None,
         "domain": domains[0] if domains else None,
@@ -217,6 +217,14 @@ def agent_url(raw: Json, path: str) -> str | None:
     """Where an agent opens it, from the record's own API address."""
     base, found, _ = str(raw.get("url") or "").partition("/api/v2/")
     return f"{base}/agent/{path}" if found else None
+
+
+def _list(raw: Json, name: str) -> list[Any]:
+    """The list there, or an empty one. Raises TypeError for a text, which would be read as its letters."""
+    found = raw.get(name) or []
+    if not isinstance(found, list):
+        raise TypeError(name)
+    return found
 
 
 def _refs(make: Any, ident: object) -> tuple[Ref, ...]:

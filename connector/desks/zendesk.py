@@ -193,7 +193,7 @@ def _shaped(read: Callable[[], T]) -> T:
     try:
         return read()
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise _unlike(error) from error
+        raise _unlike(error).with_traceback(error.__traceback__) from None
 
 
 def _well_formed(pages: Callable[[], Iterator[Page]]) -> Iterator[Page]:
