@@ -72,8 +72,6 @@ class PairLife:
             if world.quirks.rewrite:
                 self.fired("values rewritten")
         self.poison: set[Ref] = set()
-        self.read: dict[Ref, int] = {}
-        """What the vendors answered in this run, beside polls: it counts as told when a sync has worked it."""
         self.answers: dict[str, list[int]] = {}
         """What the CRM found by each value in this run: how many records, each time that it was asked."""
         for adapter in (self.house.desk_adapter, self.house.crm_adapter):
@@ -99,8 +97,6 @@ class PairLife:
         report = self.run(f"sync {why}", partial(connector.run.sync, self.house.pair, **options))
         if report is not None and report.finished:
             self.good = began
-            self.promises.shown.update(self.read)
-        self.read.clear()
         self.right_person()
         return report
 
@@ -145,7 +141,6 @@ class PairLife:
         if isinstance(self.failure, UsageError):
             self.windows.remove((since, until))
         self.fired("backfill")
-        self.read.clear()
         self.right_person()
         return report
 
@@ -187,14 +182,9 @@ class PairLife:
         # Where notes are watched, a mistake of our own in reading them is not told from one in all of them.
         parse = self.random.random() < 0.5 and self.house.crm.capabilities.notes_in_poll
 
-        def show(answers: Any, place: dict[Ref, int] = self.read) -> Any:
-            for answer in answers:
-                place[answer.ref] = adapter.world.last_change(answer.ref).seq
-            return answers
-
         def polled(cursor: str | None, **window: Any) -> Any:
             for page in poll(cursor, **window):
-                show(page.records, self.promises.shown)
+                self.promises.shown |= {r.ref: adapter.world.last_change(r.ref).seq for r in page.records}
                 yield page
 
         def fetched(refs: Any) -> Any:
@@ -202,12 +192,12 @@ class PairLife:
                 if parse:
                     raise ValueError("a record that no code of ours can read")
                 raise BadAnswer("a record lacks a part")
-            return show(fetch(refs))
+            return fetch(refs)
 
         def found(kind: Kind, key: str, values: Any) -> Any:
             answer = find(kind, key, values)
             for value, records in answer.items():
-                self.answers.setdefault(value, []).append(len(show(records)))
+                self.answers.setdefault(value, []).append(len(records))
             return answer
 
         adapter.poll, adapter.fetch, adapter.find = polled, fetched, found  # type: ignore[method-assign]

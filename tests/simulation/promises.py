@@ -65,7 +65,7 @@ class Promises:
         """Edits lost between our read and our unconditional write: the one open limit, counted."""
         self.reports: list[str] = []
         self.shown: dict[Ref, int] = {}
-        """How far in its world's history each record had come when the vendor last answered about it."""
+        """How far in its world's history each record had come when a poll last showed it."""
         self.absences: list[tuple[datetime, datetime, frozenset[Ref]]] = []
         """Since when something could have changed unseen, until when, and which records no run could see."""
         self.untagged: set[str] = set()

@@ -60,7 +60,7 @@ class Settled:
                 require(equal or subject in asked, 2, f"{subject} differs, and nobody was asked")
 
     def _kept_from_us(self, world: World, ref: Ref) -> bool:
-        """Its vendor hid the record while a poll went past its last change, and answered nothing about it since."""
+        """Its vendor hid the record while a poll went past its last change, and no poll has shown it since."""
         return (
             any(ref in hidden for *_, hidden in self.seen.absences)
             and self.seen.shown.get(ref, 0) < world.last_change(ref).seq
