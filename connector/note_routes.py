@@ -74,8 +74,8 @@ class NoteRoutes:
                 or (not polled and ref in self.batch.dirty)
             )
         ]
-        notes = {ref: list(self.batch.notes.get(ref, {}).values()) for ref in tickets if ref not in again}
-        notes |= self._read(self.desk, again)
+        polled_notes = {ref: list(self.batch.notes.get(ref, {}).values()) for ref in tickets if ref not in again}
+        notes = _each_once(polled_notes, self._read(self.desk, again))
         foreign, sent = self._foreign(note for group in notes.values() for note in group)
         for parent, group in sorted(notes.items()):
             slots = tuple(slot for slot in self.slots(parent) if slot.parent.kind in rule.onto)
@@ -136,8 +136,8 @@ class NoteRoutes:
             for ref in (parents & self.batch.refetch) | fresh | watched
             if ref.kind in rule.of and not is_pending(ref)
         } - self.reader.dead()
-        notes = {ref: list(self.batch.notes.get(ref, {}).values()) for ref in parents - again}
-        notes |= self._read(self.crm, again)
+        polled_notes = {ref: list(self.batch.notes.get(ref, {}).values()) for ref in parents - again}
+        notes = _each_once(polled_notes, self._read(self.crm, again))
         foreign, sent = self._foreign(note for group in notes.values() for note in group)
         if not foreign:
             return
@@ -178,6 +178,15 @@ class NoteRoutes:
         for group in found.values():
             group.sort(key=lambda r: (r.modified.timestamp() if r.modified else 0.0, r.ref), reverse=True)
         return found
+
+
+def _each_once(polled: Mapping[Ref, Sequence[Note]], read: Mapping[Ref, Sequence[Note]]) -> dict[Ref, list[Note]]:
+    """Each note under one parent, where it was seen last: a merge midway shows it on both records."""
+    last = {note.ref: (parent, note) for known in (polled, read) for parent in sorted(known) for note in known[parent]}
+    notes: dict[Ref, list[Note]] = {parent: [] for parent in (*polled, *read)}
+    for parent, note in last.values():
+        notes[parent].append(note)
+    return notes
 
 
 def _desk_slots(
