@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from connector.answers import plain_id
 from connector.errors import BadAnswer, NotFound, OutcomeUnknown, Rejected, TryLater
 from connector.model import Kind, Ref, Side
 from connector.transport import Http, Retry
@@ -65,7 +66,7 @@ class Api:
         seen: set[str] = set()
         for page in range(most):
             rows = self.rows(f"/{resource}", resource, [*params, ("page[limit]", PAGE), ("page[page]", page)])
-            fresh = [row for row in rows if row.get("id") not in seen]
+            fresh = [row for row in rows if str(row.get("id")) not in seen]
             seen.update(str(row.get("id")) for row in fresh)
             yield from fresh
             if len(rows) < PAGE or not fresh:
@@ -95,9 +96,9 @@ class Api:
                 return {wanted[0]: None}
             half = len(wanted) // 2
             return self._batch(resource, wanted[:half]) | self._batch(resource, wanted[half:])
+        by_id = {plain_id(row.get("id")): row for row in rows}
         if len(wanted) == 1:
             return {wanted[0]: rows[0] if rows else None}
-        by_id = {str(row.get("id")): row for row in rows}
         return {ident: by_id.get(ident) for ident in wanted}
 
     def send(self, method: str, path: str, body: Any, *, retry: Retry, patch: bool = False) -> Any:

@@ -7,15 +7,15 @@ cursor. The id moves only when every older event has been told.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from connector.adapter import Page
 from connector.crms._nutshell_api import BULK, KINDS, Api, Json, number, ref, rows_of
-from connector.crms._nutshell_records import Reader
-from connector.errors import BadAnswer, CursorExpired, NotFound, Rejected
+from connector.crms._nutshell_records import Reader, read_notes
+from connector.errors import BadAnswer, CursorExpired, NotFound, Rejected, Unreadable
 from connector.model import Gone, Note, Record, Ref
 
 _REREAD = frozenset((*KINDS, "leadUpdates", "assignments"))
@@ -91,53 +91,50 @@ class Feed:
             events, full = self.back_to(cursor.event, more)
             if start is not None and not cursor.event:
                 cursor.event = events[0].number - 1 if events else newest
-            for part in self._parts([event for event in events if end is None or event.time < end]):
-                records, gone, notes = part[1:]
-                cursor.event = max(cursor.event, part[0])
-                yield Page(records=records, gone=gone, notes=notes, cursor=str(cursor))
+            for last, page in self._parts([event for event in events if end is None or event.time < end]):
+                cursor.event = max(cursor.event, last)
+                yield replace(page, cursor=str(cursor))
             if not full or end is not None:
                 break
         refs = self._deleted(cursor, start or 0)
-        answers = self.reader.fetch(refs)
-        yield Page(
+        yield replace(self._page_of(refs), cursor=str(cursor))
+
+    def _page_of(self, refs: Iterable[Ref], notes: Iterable[Note] = (), bad: Iterable[Unreadable] = ()) -> Page:
+        """A page of these records as they are now. Its cursor is the caller's to say."""
+        unreadable = list(bad)
+        answers = self.reader.fetch(refs, unreadable.append)
+        return Page(
             records=tuple(one for one in answers if isinstance(one, Record)),
             gone=tuple(one for one in answers if isinstance(one, Gone)),
-            cursor=str(cursor),
+            notes=tuple(notes),
+            unreadable=tuple(unreadable),
+            cursor="",
         )
 
-    def _parts(
-        self, events: Sequence[Event]
-    ) -> Iterator[tuple[int, tuple[Record, ...], tuple[Gone, ...], tuple[Note, ...]]]:
-        """The events, oldest first, as parts of at most so many records as one request reads."""
+    def _parts(self, events: Sequence[Event]) -> Iterator[tuple[int, Page]]:
+        """The events, oldest first, as pages of at most so many records as one request reads, each with its last event."""
         told: set[str] = set()
         waiting: dict[str, Ref] = {}
         notes: list[Note] = []
+        bad: list[Unreadable] = []
         for index, event in enumerate(events):
             # All events were read before the first record is, so one reading of a record covers them all.
             waiting |= {one: found for one in event.touched if one not in told and (found := ref(one))}
-            notes += self._notes(event)
+            notes += self._notes(event, bad.append)
             if len(waiting) >= BULK or len(notes) >= BULK or index == len(events) - 1:
-                answers = self.reader.fetch(waiting.values())
-                records = tuple(one for one in answers if isinstance(one, Record))
-                gone = tuple(one for one in answers if isinstance(one, Gone))
-                yield event.number, records, gone, tuple(notes)
+                yield event.number, self._page_of(waiting.values(), notes, bad)
                 told |= waiting.keys()
-                waiting, notes = {}, []
+                waiting, notes, bad = {}, [], []
 
-    def _notes(self, event: Event) -> Iterator[Note]:
+    def _notes(self, event: Event, unreadable: Callable[[Unreadable], object]) -> list[Note]:
+        rows: list[Json] = []
         for shown in event.notes:
-            row: Json | None
-            if isinstance(shown, str):
-                try:
-                    rows = self.api.rows(f"/notes/{shown}", "notes")
-                except NotFound:
-                    continue
-                row = rows[0] if rows else None
-            else:
-                row = shown
-            note = self.reader.note(row, self.reader.author(event.actor, self.actors)) if row else None
-            if note is not None:
-                yield note
+            try:
+                rows += self.api.rows(f"/notes/{shown}", "notes")[:1] if isinstance(shown, str) else [shown]
+            except NotFound:
+                continue
+        author = self.reader.author(event.actor, self.actors)
+        return read_notes(rows, lambda row: self.reader.note(row, author), unreadable)
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -200,39 +197,58 @@ class Feed:
             rows = self.api.rows("/events/deleted", "events", params)
             seen_time, seen = cursor.gone.get(resource, (after - 1, frozenset()))
             times: dict[int, set[int]] = {seen_time: set(seen)}
+            undated: set[int] = set()
             for row in rows:
-                time, event = int(row.get("createdTime") or 0), number(row.get("id"))
-                if time < seen_time or (time == seen_time and event in seen):
-                    continue
-                times.setdefault(time, set()).add(event)
-                found += [one for payload in _payload_ids(row) if (one := ref(payload))]
+                time, event = _second(row), number(row.get("id"))
+                if time is None:
+                    undated.add(event)
+                elif time >= seen_time:
+                    times.setdefault(time, set()).add(event)
+                if event not in seen if time in (None, seen_time) else time > seen_time:
+                    found += [one for payload in _payload_ids(row) if (one := ref(payload))]
             last = max(times)
-            cursor.gone[resource] = (last, frozenset(times[last]))
+            cursor.gone[resource] = (last, frozenset(times[last] | undated))
         return list(dict.fromkeys(found))
 
 
 def _event(row: Json, payloads: dict[str, Json]) -> Event:
-    kind, named = str(row.get("payloadType")), _payload_ids(row)
+    kind, named = row.get("payloadType"), _payload_ids(row)
+    unknown = not isinstance(kind, str)  # then the ids alone say what happened to whom
     touched: list[str] = []
     notes: list[Json | str] = []
-    if kind in _REREAD:
+    if unknown or kind in _REREAD:
         for one in named:
             touched += [one] if _resource(one) in KINDS else _linked(payloads.get(one), KINDS)
-    elif kind == "notes":
+    if unknown or kind == "notes":
         notes = [payloads.get(one, one) for one in named if _resource(one) == "notes"]
-    actor = (row.get("links") or {}).get("actor")
-    time = int(row.get("createdTime") or 0)
-    return Event(number(row.get("id")), time, str(actor or ""), tuple(dict.fromkeys(touched)), tuple(notes))
+    links = row.get("links")
+    actor = links.get("actor") if isinstance(links, dict) else None
+    return Event(
+        number(row.get("id")), _second(row) or 0, str(actor or ""), tuple(dict.fromkeys(touched)), tuple(notes)
+    )
+
+
+def _second(row: Json) -> int | None:
+    """When an event happened; `None` where that cannot be read."""
+    try:
+        return int(row.get("createdTime") or 0)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _payload_ids(row: Json) -> list[str]:
-    return [str(one) for one in (row.get("links") or {}).get("payloads") or ()]
+    links = row.get("links") or {}
+    named = (links.get("payloads") or []) if isinstance(links, dict) else None
+    if not isinstance(named, list):
+        raise BadAnswer("Nutshell answered an event that does not say what it is about")
+    return [str(one) for one in named]
 
 
 def _linked(payload: Json | None, resources: Collection[str]) -> list[str]:
     """The ids of these kinds that a payload links to, under whatever name: assignments are described by nobody."""
     found: list[str] = []
-    for value in ((payload or {}).get("links") or {}).values():
+    links = (payload or {}).get("links")
+    for value in links.values() if isinstance(links, dict) else ():
         found += [one for one in (value if isinstance(value, list) else [value]) if _resource(one) in resources]
     return found
 

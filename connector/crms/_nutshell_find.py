@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from connector.answers import plain_id, read_each
 from connector.crms._nutshell_api import RESOURCES, Api, Json, ident
 from connector.crms._nutshell_records import Reader
 from connector.errors import Rejected, UsageError
@@ -90,8 +91,9 @@ class Finder:
         return [record for record in self._alive(kind, self.api.pages(resource, params)) if same(record)]
 
     def _alive(self, kind: Kind, rows: Iterable[Json]) -> list[Record]:
-        refs = ((Ref(Side.CRM, kind, str(row.get("id"))), row) for row in rows)
-        return [one for ref, row in refs if isinstance(one := self.reader.record_or_gone(ref, row), Record)]
+        pairs = [(Ref(Side.CRM, kind, plain_id(row.get("id"))), row) for row in rows]
+        answers = read_each(pairs, lambda pair: self.reader.record_or_gone(*pair), lambda pair: pair[0])
+        return [one for one in answers if isinstance(one, Record)]
 
 
 def _same(key: str, value: str) -> Callable[[Record], bool]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from connector.adapter import AddNote, Create, Outcome, PutEntry, Status, Write
 from connector.crms._nutshell_api import Api, Json, ident, number, rows_of
 from connector.crms._nutshell_feed import Feed
 from connector.crms._nutshell_find import Finder
-from connector.crms._nutshell_records import Reader, note_body, note_version, when
+from connector.crms._nutshell_records import Reader, note_body, note_version, parent_of, read_notes, when
 from connector.crms._nutshell_writes import ACTIVITY
 from connector.errors import OutcomeUnknown
 from connector.model import Body, Format, Kind, Note, Ref, Side
@@ -162,10 +163,10 @@ class LookUp:
         while True:
             page = self._events("notes", [("filters[payload][]", "notes"), ("entity_id", ident(parent))], top)
             for row, actor in page.rows:
-                note = self.reader.note(row, self.reader.author(actor, self.feed.actors))
-                # The oldest event of a note is its writing, so the last one read names its author.
-                if note is not None and note.parent == parent:
-                    notes[note.ref.id] = note
+                if parent_of(row) == parent:
+                    author = self.reader.author(actor, self.feed.actors)
+                    # The oldest event of a note is its writing, so the last one read names its author.
+                    notes |= {note.ref.id: note for note in read_notes([row], partial(self.reader.note, author=author))}
             fresh = [event for event in page.numbers if not top or event < top]
             if not fresh:
                 return sorted(notes.values(), key=lambda note: (note.created, number(note.ref.id)))
@@ -174,10 +175,9 @@ class LookUp:
     def _listed_notes(self, parents: Sequence[Ref]) -> dict[Ref, list[Note]]:
         """From the list of all notes, which names no author and takes no filter."""
         found: dict[Ref, list[Note]] = {parent: [] for parent in parents}
-        for row in self.api.pages("notes", (), most=self.pages):
-            note = self.reader.note(row, self.reader.author(None, {}))
-            if note is not None and note.parent in found:
-                found[note.parent].append(note)
+        rows = (row for row in self.api.pages("notes", (), most=self.pages) if parent_of(row) in found)
+        for note in read_notes(rows, partial(self.reader.note, author=self.reader.author(None, {}))):
+            found[note.parent].append(note)
         for notes in found.values():
             notes.sort(key=lambda note: (note.created, number(note.ref.id)))
         return found

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from connector.answers import readable
+from connector.answers import plain_id, read_each, readable, refuse
 from connector.crms._nutshell_api import RESOURCES, Api, Json, custom_name, ident, ref
-from connector.errors import BadAnswer
+from connector.errors import BadAnswer, Unreadable
 from connector.model import (
     Author,
     Body,
@@ -39,7 +39,7 @@ class Reader:
         self.region = region
         self.custom = custom
 
-    def fetch(self, refs: Iterable[Ref]) -> list[Record | Gone]:
+    def fetch(self, refs: Iterable[Ref], unreadable: Callable[[Unreadable], object] = refuse) -> list[Record | Gone]:
         """The records as they are now; deleted and merged ones as Gone, the survivor named."""
         answers: list[Record | Gone] = []
         wanted: dict[Kind, dict[str, Ref]] = {}
@@ -47,11 +47,10 @@ class Reader:
             wanted.setdefault(one.kind, {})[ident(one)] = one
         for kind, idents in wanted.items():
             if kind is Kind.USER:
-                answers += [self._user(one) for one in idents.values()]
+                answers += read_each(idents.values(), self._user, lambda one: one, unreadable)
                 continue
-            resource = RESOURCES[kind]
-            for asked, row in self.api.many(resource, idents).items():
-                answers.append(self.record_or_gone(idents[asked], row))
+            rows = [(idents[asked], row) for asked, row in self.api.many(RESOURCES[kind], idents).items()]
+            answers += read_each(rows, lambda pair: self.record_or_gone(*pair), lambda pair: pair[0], unreadable)
         return answers
 
     def record_or_gone(self, asked: Ref, row: Json | None) -> Record | Gone:
@@ -199,12 +198,14 @@ class Reader:
         """The note in a row of REST; `None` when it is deleted, or stands on something other than our three kinds."""
         from connector.richtext import find_key, unmark
 
-        parent = ref(str(_links(row).get("parent") or ""))
-        if parent is None or parent.kind is Kind.USER or row.get("deletedTime"):
+        parent = parent_of(row)
+        if parent is None or row.get("deletedTime"):
             return None
+        if not isinstance(row.get("body") or "", str):
+            raise BadAnswer("Nutshell answered a note whose body is no text")
         body = note_body(row)
         return Note(
-            ref=Ref(Side.CRM, Kind.NOTE, str(row["id"])),
+            ref=Ref(Side.CRM, Kind.NOTE, plain_id(row["id"])),
             parent=parent,
             visibility=Visibility.INTERNAL,
             body=unmark(body),
@@ -233,6 +234,25 @@ def version(fields: Mapping[str, Value], tags: frozenset[str], links: Mapping[Ro
         sorted((role, sorted(map(str, refs))) for role, refs in links.items()),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
+
+
+def parent_of(row: Json) -> Ref | None:
+    """The record that a note stands on; `None` where that is none of our three kinds."""
+    parent = ref(str(_links(row).get("parent") or ""))
+    return None if parent is None or parent.kind is Kind.USER else parent
+
+
+def read_notes(
+    rows: Iterable[Json], read: Callable[[Json], Note | None], unreadable: Callable[[Unreadable], object] = refuse
+) -> list[Note]:
+    """The notes among rows, as `read` makes them; one that cannot be read is told of by its parent."""
+
+    def named(row: Json) -> Ref:
+        if (parent := parent_of(row)) is None:
+            raise BadAnswer("Nutshell answered a note that neither can be read nor says where it stands")
+        return parent
+
+    return [note for note in read_each(rows, read, named, unreadable) if note is not None]
 
 
 def note_version(row: Json) -> str:

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from connector.adapter import Page
-from connector.crms._tryton_records import Account, deal, party
+from connector.crms._tryton_records import Account, deal, party, refs_of
 from connector.crms._tryton_rest import DEAL, PAGE, PARTY, Domain, Rest, Row, encode, row_id, server_time, stamp
-from connector.errors import CursorExpired
+from connector.errors import BadAnswer, CursorExpired, Unreadable
 from connector.model import Gone, Record
 
 SEEN = 2000
@@ -120,25 +120,24 @@ class Poll:
             yield Page(
                 records=tuple(item for item in found if isinstance(item, Record)),
                 gone=tuple(item for item in found if isinstance(item, Gone)),
+                unreadable=tuple(item for item in found if isinstance(item, Unreadable)),
                 cursor=cursor.dump(),
             )
             if done:
                 return
 
-    def _step(self, cursor: Cursor) -> tuple[Cursor, list[Record | Gone], bool]:
+    def _step(self, cursor: Cursor) -> tuple[Cursor, list[Record | Gone | Unreadable], bool]:
         """One call: the cursor after it, what it brought, oldest first, and whether the walk has ended."""
         model = cursor.model
         asked = self._account.asked_of_party if model == PARTY else self._account.asked_of_deal
         rows, answer = self._rest.page(model, self._domain(model, cursor), asked, after=cursor.after)
         end = cursor.end or server_time(answer)
         floor = end - self._overlap
-        fresh: list[tuple[datetime, Record | Gone]] = []
+        fresh: list[tuple[datetime, Record | Gone | Unreadable]] = []
         seen = {name: known for name, known in cursor.seen.items() if known[1] >= cursor.start}
-        for row in rows:
-            when, item = self._read(model, row)
+        for when, digest, item in (item for row in rows for item in self._read(model, row, end)):
             if cursor.until is not None and when >= cursor.until:
                 continue
-            digest = _digest(item, when)
             if seen.get(str(item.ref), ("",))[0] != digest:
                 fresh.append((when, item))
             if when >= floor or str(item.ref) in seen:
@@ -154,9 +153,15 @@ class Poll:
         seen = {name: known for name, known in seen.items() if known[1] >= start}
         return Cursor(start=start, seen=seen), found, True
 
-    def _read(self, model: str, row: Row) -> tuple[datetime, Record | Gone]:
-        item = party(row, self._account) if model == PARTY else deal(row, self._account)
-        return (item.modified if isinstance(item, Record) and item.modified else stamp(row)), item
+    def _read(self, model: str, row: Row, now: datetime) -> list[tuple[datetime, str, Record | Gone | Unreadable]]:
+        """What a row is, when it changed, and a digest of it. One that cannot be read changed `now`, if it does not say."""
+        try:
+            item = party(row, self._account) if model == PARTY else deal(row, self._account)
+            when = item.modified if isinstance(item, Record) and item.modified else stamp(row)
+        except BadAnswer as error:
+            refs, digest = refs_of(model, row, self._account), _hashed(json.dumps(row, sort_keys=True))
+            return [(_changed(row) or now, digest, Unreadable(ref, error.message)) for ref in refs]
+        return [(when, _digest(item, when), item)]
 
     def _domain(self, model: str, cursor: Cursor) -> Domain:
         written = _written(cursor.start, cursor.until)
@@ -178,5 +183,15 @@ def _written(start: datetime, until: datetime | None) -> Domain:
 
 
 def _digest(item: Record | Gone, when: datetime) -> str:
-    version = item.version if isinstance(item, Record) else f"{item.merged_into}@{when.isoformat()}"
-    return hashlib.blake2b(version.encode(), digest_size=4).hexdigest()
+    return _hashed(item.version if isinstance(item, Record) else f"{item.merged_into}@{when.isoformat()}")
+
+
+def _hashed(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _changed(row: Row) -> datetime | None:
+    try:
+        return stamp(row)
+    except BadAnswer:
+        return None

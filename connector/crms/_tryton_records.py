@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector import addresses
-from connector.crms._tryton_rest import Row, decode, moment, row_id, stamp
+from connector.answers import readable
+from connector.crms._tryton_rest import PARTY, Row, decode, moment, row_id, stamp
 from connector.errors import BadAnswer
 from connector.model import Author, Body, Format, Gone, Kind, Note, Record, Ref, Role, Side, Value, Visibility
 
@@ -56,6 +57,18 @@ def kind_of(party: Row, account: Account) -> Kind:
     return Kind.COMPANY if account.company_category in category_names(party) else Kind.CONTACT
 
 
+def refs_of(model: str, row: Row, account: Account) -> list[Ref]:
+    """What a row may be known as, though it cannot be read: where its categories cannot either, as both kinds of party."""
+    kinds = [Kind.DEAL]
+    if model == PARTY:
+        try:
+            kinds = [kind_of(row, account)]
+        except BadAnswer:
+            kinds = [Kind.CONTACT, Kind.COMPANY]
+    return [Ref(Side.CRM, kind, str(row_id(row))) for kind in kinds]
+
+
+@readable("a party")
 def party(row: Row, account: Account) -> Record | Gone:
     """A party as a record; one that was replaced by another party is gone, merged into that one.
 
@@ -64,7 +77,7 @@ def party(row: Row, account: Account) -> Record | Gone:
     kind, id_ = kind_of(row, account), row_id(row)
     ref = Ref(Side.CRM, kind, str(id_))
     if (survivor := row.get("replaced_by")) is not None:
-        return Gone(ref, merged_into=Ref(Side.CRM, kind, str(survivor)))
+        return Gone(ref, merged_into=Ref(Side.CRM, kind, str(row_id({"id": survivor}))))
     emails = tuple(text(item["value"]) for item in mechanisms(row, "email"))
     phones = tuple(phone_text(item) for item in mechanisms(row, *PHONES))
     websites = [text(item["value"]) for item in mechanisms(row, "website")]
@@ -98,13 +111,14 @@ def party(row: Row, account: Account) -> Record | Gone:
     )
 
 
+@readable("an opportunity")
 def deal(row: Row, account: Account) -> Record:
     """An opportunity as a deal."""
     id_ = row_id(row)
     state = text(row.get("state"))
     of = row.get("party")
     links: dict[Role, tuple[Ref, ...]] = {}
-    if isinstance(of, dict):
+    if of is not None:
         kind = kind_of(of, account)
         role = Role.COMPANY if kind is Kind.COMPANY else Role.CONTACT
         links[role] = (Ref(Side.CRM, kind, str(row_id(of))),)
@@ -137,6 +151,7 @@ def deal(row: Row, account: Account) -> Record:
     )
 
 
+@readable("a note")
 def note(row: Row, parent: Ref) -> Note:
     """A note as its parent's note. Tryton shows notes to its own users only, so each is internal."""
     from connector import richtext

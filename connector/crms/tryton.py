@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from pydantic import Field
 
@@ -27,6 +28,7 @@ from connector.adapter import (
     Write,
     each,
 )
+from connector.answers import read_each
 from connector.auth import bearer
 from connector.crms._tryton_check import check, describe
 from connector.crms._tryton_poll import Poll
@@ -40,11 +42,12 @@ from connector.crms._tryton_records import (
     mechanisms,
     note,
     party,
+    refs_of,
     text,
 )
 from connector.crms._tryton_rest import DEAL, NOTE, PAGE, PARTY, Domain, Rest, Row, context, row_id
 from connector.crms._tryton_write import Writer, entry_body, note_outcome, resource
-from connector.errors import Rejected
+from connector.errors import Rejected, Unreadable
 from connector.model import Format, Gone, Kind, Note, Record, Ref, Side
 from connector.settings import Secret, VendorSettings
 from connector.transport import Http, Tools
@@ -154,16 +157,15 @@ class TrytonAdapter:
         """See `Adapter.fetch`. A party that changed between contact and company is gone under its former ref."""
         deals = self._rest.by_id(DEAL, _numbers(r for r in refs if r.kind is Kind.DEAL), self._account.asked_of_deal)
         parties = self._rest.by_id(PARTY, _numbers(r for r in refs if r.kind in _PARTIES), self._account.asked_of_party)
-        answers: list[Record | Gone] = []
-        for ref in refs:
+
+        def answer(ref: Ref) -> Record | Gone:
             row = (deals if ref.kind is Kind.DEAL else parties if ref.kind in _PARTIES else {}).get(_number(ref))
             item = None if row is None else self._read(ref.kind, row)
             if isinstance(item, Gone) and item.merged_into:
-                survivor = self._survivor(item.merged_into)
-                answers.append(Gone(ref, merged_into=survivor))
-            else:
-                answers.append(item if isinstance(item, Record) and item.ref == ref else Gone(ref))
-        return answers
+                return Gone(ref, merged_into=self._survivor(item.merged_into))
+            return item if isinstance(item, Record) and item.ref == ref else Gone(ref)
+
+        return read_each(refs, answer, lambda ref: ref)
 
     def find(self, kind: Kind, key: str, values: Sequence[str]) -> dict[str, list[Record]]:
         """See `Adapter.find`. Archived parties and retired addresses are not found, as in Tryton's own search."""
@@ -189,14 +191,16 @@ class TrytonAdapter:
         for start in range(0, len(ids), PAGE):
             domain = [["party", "in", ids[start : start + PAGE]], ["company", "=", self._settings.company]]
             for row in self._rest.rows(DEAL, domain, self._account.asked_of_deal):
-                of = row.get("party")
-                if isinstance(of, dict) and row_id(of) in parties:
-                    related[parties[row_id(of)]].append(deal(row, self._account))
+                for record in self._records(Kind.DEAL, row):
+                    for of in (int(one.id) for refs in record.links.values() for one in refs):
+                        if of in parties:
+                            related[parties[of]].append(record)
         return related
 
     def notes(self, parents: Sequence[Ref]) -> dict[Ref, list[Note]]:
         """See `Adapter.notes`. A hundred parents in one call."""
-        return {ref: [note(row, ref) for row in rows] for ref, rows in self._note_rows(parents, []).items()}
+        found = self._note_rows(parents, [])
+        return {ref: read_each(rows, partial(note, parent=ref), partial(_as, ref)) for ref, rows in found.items()}
 
     # -- writing
 
@@ -233,6 +237,11 @@ class TrytonAdapter:
     def _read(self, kind: Kind, row: Row) -> Record | Gone:
         return deal(row, self._account) if kind is Kind.DEAL else party(row, self._account)
 
+    def _records(self, kind: Kind, row: Row) -> list[Record]:
+        """The record in a row, if it is one. Raises Unreadable, which names it."""
+        read = read_each([row], partial(self._read, kind), lambda row: Ref(Side.CRM, kind, str(row_id(row))))
+        return [one for one in read if isinstance(one, Record)]
+
     def _survivor(self, ref: Ref) -> Ref | None:
         """The end of a chain of merges, under the kind that it has now; `None` where it was deleted."""
         passed: set[int] = set()
@@ -253,13 +262,14 @@ class TrytonAdapter:
             column = "number" if key == "number" else "reference"
             domain: Domain = [[column, "in", values], ["company", "=", self._settings.company]]
             for row in self._rest.rows(DEAL, domain, self._account.asked_of_deal):
-                yield {text(row.get(column))}, deal(row, self._account)
+                for record in self._records(Kind.DEAL, row):
+                    yield {text(row.get(column))}, record
             return
         domain = [["active", "=", True], ["replaced_by", "=", None], _party_domain(key, values)]
         for row in self._rest.rows(PARTY, domain, self._account.asked_of_party):
-            record = party(row, self._account)
-            if isinstance(record, Record) and record.ref.kind is kind:
-                yield self._names(key, row), record
+            if kind in {ref.kind for ref in refs_of(PARTY, row, self._account)}:
+                for record in self._records(kind, row):
+                    yield self._names(key, row), record
 
     def _names(self, key: str, row: Row) -> set[str]:
         folded: Iterator[str | None]
@@ -295,8 +305,16 @@ class TrytonAdapter:
 
     def _collect(self, parents: list[Ref], further: Domain, found: dict[Ref, list[Row]]) -> None:
         by_resource = {resource(ref): ref for ref in parents}
-        for row in self._rest.rows(NOTE, [["resource", "in", sorted(by_resource)], *further], NOTE_FIELDS):
-            if (ref := by_resource.get(text(row.get("resource")))) is not None:
+        rows = list(self._rest.rows(NOTE, [["resource", "in", sorted(by_resource)], *further], NOTE_FIELDS))
+        if not all(isinstance(row.get("resource"), str) for row in rows):
+            # Which of them it stands on shows when they are asked for one by one.
+            if len(parents) == 1:
+                raise Unreadable(parents[0], "Tryton answered a note that does not say where it stands")
+            for half in (parents[: len(parents) // 2], parents[len(parents) // 2 :]):
+                self._collect(half, further, found)
+            return
+        for row in rows:
+            if (ref := by_resource.get(row["resource"])) is not None:
                 found[ref].append(row)
 
     def _write(self, write: Write) -> Outcome:
@@ -311,6 +329,10 @@ class TrytonAdapter:
                 return self._writer.add_note(write, parent, entry_body(write))
             case _:
                 raise Rejected(f"Tryton: {write.name} cannot be done; a note stands on one record and stays as it is")
+
+
+def _as(ref: Ref, _row: Row) -> Ref:
+    return ref
 
 
 def _party_domain(key: str, values: list[str]) -> Domain:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
+from connector.answers import plain_id
 from connector.errors import BadAnswer, NotFound
 from connector.transport import Http, Retry
 
@@ -48,6 +49,8 @@ class Transaction:
     object_id: str
     created: datetime
     creator: Json = field(repr=False)
+    broken: bool = False
+    """Only its number and its object can be relied on; it is dated as its neighbour in the log."""
 
 
 class Api:
@@ -69,7 +72,7 @@ class Api:
             query = f"{_ON} AND {QUIET} AND id {operator} {start}"
             for page in range(1, BLIND_PAGES + 1):
                 answer = self._page("/transactions", {"query": query, "orderby": "id", **_LOG}, page)
-                rows = [transaction(item) for item in answer["items"]]
+                rows = transactions(answer["items"])
                 total = answer.get("total")
                 if rows or total is not None:
                     break
@@ -85,7 +88,7 @@ class Api:
         for page in range(1, 21):
             answer = self._page("/transactions", query, page, limit)
             if answer["items"] or answer.get("total") is not None:
-                return [transaction(item) for item in answer["items"]]
+                return transactions(answer["items"])
         return []
 
     def first_since(self, literal: str) -> Transaction | None:
@@ -94,7 +97,7 @@ class Api:
         for page in range(1, BLIND_PAGES + 1):
             answer = self._page("/transactions", query, page)
             if answer["items"]:
-                return transaction(answer["items"][0])
+                return transactions(answer["items"])[0]
         return None
 
     def reads_utc(self, one: Transaction) -> bool:
@@ -107,8 +110,9 @@ class Api:
     def words(self, tickets: Sequence[str], since: datetime | None = None) -> list[Transaction]:
         """The transactions of these tickets (at most 100) that can carry a note, in order."""
         query = f"ObjectType = 'RT::Ticket' AND {_any('ObjectId', tickets)} AND {WORDS}"
-        rows = [transaction(item) for item in self._all("/transactions", {"query": query, "orderby": "id", **_LOG})]
-        return [row for row in rows if since is None or row.created >= since]
+        items = list(self._all("/transactions", {"query": query, "orderby": "id", **_LOG}))
+        rows = transactions(items, since or _LONG_AGO)
+        return [row for row in rows if since is None or row.broken or row.created >= since]
 
     def transaction(self, number: str) -> Json:
         """One transaction. One call."""
@@ -126,9 +130,9 @@ class Api:
             for part in self._all("/attachments", params, json=wanted, visible=True):
                 if part.get("Filename") or not str(part.get("Content") or "").strip():
                     continue
-                number = int(part["TransactionId"])
+                number = _number(part.get("TransactionId"))
                 held = found.get(number)
-                if held is None or (held["ContentType"] != "text/html" and part["ContentType"] == "text/html"):
+                if held is None or (held.get("ContentType") != "text/html" and part.get("ContentType") == "text/html"):
                     found[number] = part
         return found
 
@@ -159,8 +163,10 @@ class Api:
             for page in range(1, 4):
                 answer = self._page("/transactions", {**query, "orderby": "id", "order": "DESC"}, page)
                 for item in answer["items"]:
-                    left.discard(str(item["ObjectId"]))
-                    found.setdefault(str(item["ObjectId"]), str(item["id"]))
+                    number, last = str(item.get("ObjectId")), str(item.get("id"))
+                    if number in some and last.isdecimal():
+                        left.discard(number)
+                        found.setdefault(number, last)
                 if not left or not answer["items"]:
                     break
             for number in left:
@@ -261,22 +267,52 @@ class Api:
             page += 1
 
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ON = "(ObjectType = 'RT::Ticket' OR ObjectType = 'RT::User')"
 
 
-def transaction(item: Json) -> Transaction:
-    """A row of the log. Raises BadAnswer when a part is missing."""
-    try:
-        return Transaction(
-            id=int(item["id"]),
-            type=str(item["Type"]),
-            on_ticket=item["ObjectType"] == "RT::Ticket",
-            object_id=str(item["ObjectId"]),
-            created=moment(item["Created"]),
-            creator=item["Creator"] if isinstance(item["Creator"], dict) else {},
+def transactions(items: Sequence[Json], near: datetime | None = None) -> list[Transaction]:
+    """The rows of a page of the log, in its order.
+
+    One that lacks a part still says which record it is about. It is dated as the row before it, or as the first that has a
+    time, or `near`. Raises BadAnswer where number or object are missing, and where nothing has a time.
+    """
+    times = [_time(item) for item in items]
+    near = next((time for time in times if time is not None), near)
+    rows = []
+    for item, time in zip(items, times, strict=True):
+        near = time or near
+        if near is None:
+            raise BadAnswer("Request Tracker answered a page of its log without any time")
+        if item.get("ObjectType") not in ("RT::Ticket", "RT::User"):
+            raise BadAnswer("Request Tracker answered a transaction of no object that was asked for")
+        kind, creator = item.get("Type"), item.get("Creator")
+        rows.append(
+            Transaction(
+                id=_number(item.get("id")),
+                type=str(kind),
+                on_ticket=item["ObjectType"] == "RT::Ticket",
+                object_id=plain_id(item.get("ObjectId")),
+                created=near,
+                creator=creator if isinstance(creator, dict) else {},
+                broken=time is None or not isinstance(kind, str) or creator is None,
+            )
         )
-    except (KeyError, TypeError, ValueError):
-        raise BadAnswer("Request Tracker answered a transaction without number, type, object or time") from None
+    return rows
+
+
+def _time(item: Json) -> datetime | None:
+    try:
+        return moment(item.get("Created"))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(value: Any) -> int:
+    text = plain_id(value)
+    if not text.isdecimal():
+        raise BadAnswer("Request Tracker answered a transaction whose number is none")
+    return int(text)
 
 
 def moment(text: Any) -> datetime:
@@ -305,6 +341,8 @@ def _any(column: str, ids: Iterable[Any]) -> str:
 
 
 def _listed(answer: Any) -> Json:
-    if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
+    items = answer.get("items") if isinstance(answer, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BadAnswer("Request Tracker answered a search without a list of items")
-    return answer
+    listed: Json = answer
+    return listed

@@ -25,6 +25,7 @@ class Place:
         self.stamp = stamp
         """When `after` was made, in seconds since 1970; 0 when it is not known."""
         self._pending: dict[int, datetime | None] = dict.fromkeys(seen)
+        self._broken: set[int] = set()
         self._newest: datetime | None = None
 
     @classmethod
@@ -54,7 +55,8 @@ class Place:
 
         `first` is the first page from `after` on; `newest` the highest number there is, 0 where it was not asked.
         """
-        if self.stamp and first and first[0].id == self.after and int(first[0].created.timestamp()) != self.stamp:
+        same = not first or first[0].id != self.after or first[0].broken or self.stamp == _seconds(first[0].created)
+        if self.stamp and not same:
             raise CursorExpired("Request Tracker's log was replaced by another (a restored backup?)", hint=_AGAIN)
         if not first and newest < self.after:
             raise CursorExpired("Request Tracker's log ends before the stored cursor (a restored backup?)", hint=_AGAIN)
@@ -69,6 +71,7 @@ class Place:
             self._newest = max(self._newest or row.created, row.created)
             if row.id > self.after:
                 self._pending[row.id] = row.created
+                self._broken |= {row.id} if row.broken else set()
         for number in sorted(self._pending):
             made = self._pending[number]
             if made is None:  # done by an earlier poll, and not yet come by in this one
@@ -78,7 +81,7 @@ class Place:
                 continue
             if self._newest is None or made > self._newest - SETTLE:
                 break
-            self.after, self.stamp = number, int(made.timestamp())
+            self.after, self.stamp = number, 0 if number in self._broken else _seconds(made)
             del self._pending[number]
 
 
@@ -92,6 +95,10 @@ def now(latest: list[Transaction]) -> Place:
     place.after = rows[0].id - 1
     place.done(rows)
     return place
+
+
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())
 
 
 _AGAIN = "deskbridge sync --since <the time of the last good run>"

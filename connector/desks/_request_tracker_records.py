@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from connector.answers import plain_id, readable
 from connector.desks._request_tracker_api import Json, Transaction, moment
 from connector.errors import BadAnswer
 from connector.model import Author, Body, Format, Kind, Note, Record, Ref, Role, Side, Value, Visibility
@@ -40,37 +41,35 @@ class Shape:
 
 
 def ticket_ref(number: Any) -> Ref:
-    return Ref(Side.DESK, Kind.TICKET, str(number))
+    return Ref(Side.DESK, Kind.TICKET, plain_id(number))
 
 
 def contact_ref(number: Any) -> Ref:
-    return Ref(Side.DESK, Kind.CONTACT, str(number))
+    return Ref(Side.DESK, Kind.CONTACT, plain_id(number))
 
 
+@readable("a ticket")
 def ticket_record(item: Json, version: str, shape: Shape) -> Record:
     """A ticket as a search answers it, with its requesters' numbers. Raises BadAnswer when a part is missing."""
-    try:
-        number = str(item["id"])
-        owner = item.get("Owner") or {}
-        owner_name = owner.get("RealName") or owner.get("Name")
-        status = _text(item.get("Status"))
-        values = _custom_values(item)
-        updated = moment(item["LastUpdated"])
-        fields: dict[str, Value] = {
-            "subject": _text(item.get("Subject")),
-            "status": status,
-            "priority": int(item["Priority"]) if str(item.get("Priority") or "").lstrip("-").isdecimal() else None,
-            "queue": _text((item.get("Queue") or {}).get("Name")),
-            "assignee": None if owner.get("Name") in SYSTEM_USERS else _text(owner_name),
-            "number": number,
-            "created": moment(item["Created"]),
-            "updated": updated,
-            "url": f"{shape.url}/Ticket/Display.html?id={number}",
-        }
-        people = [one for one in item.get("Requestor") or () if one.get("type") == "user" and "id" in one]
-        requesters = tuple(contact_ref(one["id"]) for one in people)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise BadAnswer("Request Tracker answered a ticket without number, times or requesters") from None
+    number = str(item["id"])
+    owner = item.get("Owner") or {}
+    owner_name = owner.get("RealName") or owner.get("Name")
+    status = _text(item.get("Status"))
+    values = _custom_values(item)
+    updated = moment(item["LastUpdated"])
+    fields: dict[str, Value] = {
+        "subject": _text(item.get("Subject")),
+        "status": status,
+        "priority": int(item["Priority"]) if str(item.get("Priority") or "").lstrip("-").isdecimal() else None,
+        "queue": _text((item.get("Queue") or {}).get("Name")),
+        "assignee": None if owner.get("Name") in SYSTEM_USERS else _text(owner_name),
+        "number": number,
+        "created": moment(item["Created"]),
+        "updated": updated,
+        "url": f"{shape.url}/Ticket/Display.html?id={number}",
+    }
+    people = [one for one in item.get("Requestor") or () if one.get("type") == "user"]
+    requesters = tuple(contact_ref(one["id"]) for one in people)
     tags = values.pop(shape.tags_field, None) if shape.tags_field else None
     fields |= _custom_fields(values, shape)
     return Record(
@@ -86,31 +85,29 @@ def ticket_record(item: Json, version: str, shape: Shape) -> Record:
     )
 
 
+@readable("a person")
 def contact_record(item: Json, shape: Shape) -> Record:
     """A user, whether answered alone or as a ticket's requester. Raises BadAnswer when a part is missing.
 
     A search gives no change token for users, and `LastUpdated` has seconds only; so the version is a digest of what was
     read: equal exactly when the record is.
     """
-    try:
-        number = str(item["id"])
-        phones = tuple(str(item[name]) for name in PHONES if item.get(name))
-        email = _text(item.get("EmailAddress"))
-        created = moment(item["Created"]) if item.get("Created") else None
-        modified = moment(item["LastUpdated"]) if item.get("LastUpdated") else None
-        fields: dict[str, Value] = {
-            "name": _text(item.get("RealName")),
-            "email": email,
-            "emails": (email,) if email else (),
-            "phone": phones[0] if phones else None,
-            "phones": phones,
-            "organization": _text(item.get("Organization")),
-            "language": _text(item.get("Lang")),
-            "created": created,
-            "url": f"{shape.url}/User/Summary.html?id={number}",
-        }
-    except (KeyError, TypeError, ValueError):
-        raise BadAnswer("Request Tracker answered a user without number, or with an unreadable time") from None
+    number = str(item["id"])
+    phones = tuple(str(item[name]) for name in PHONES if item.get(name))
+    email = _text(item.get("EmailAddress"))
+    created = moment(item["Created"]) if item.get("Created") else None
+    modified = moment(item["LastUpdated"]) if item.get("LastUpdated") else None
+    fields: dict[str, Value] = {
+        "name": _text(item.get("RealName")),
+        "email": email,
+        "emails": (email,) if email else (),
+        "phone": phones[0] if phones else None,
+        "phones": phones,
+        "organization": _text(item.get("Organization")),
+        "language": _text(item.get("Lang")),
+        "created": created,
+        "url": f"{shape.url}/User/Summary.html?id={number}",
+    }
     fields |= _custom_fields(_custom_values(item), shape)
     held = json.dumps({name: value for name, value in fields.items() if name != "created"}, sort_keys=True, default=str)
     return Record(
@@ -123,12 +120,15 @@ def contact_record(item: Json, shape: Shape) -> Record:
     )
 
 
+@readable("a comment")
 def note(row: Transaction, part: Json, parent: Ref, shape: Shape) -> Note:
     """A transaction with its written part. Its visibility follows from the transaction's type alone."""
     from connector import richtext  # drags an HTML parser along, and most polls bring no note
 
-    kind = Format.HTML if part["ContentType"] == "text/html" else Format.TEXT
-    body = Body(str(part["Content"]), kind)
+    text = part["Content"]
+    if not isinstance(text, str):
+        raise BadAnswer("Request Tracker answered a comment whose content is no text")
+    body = Body(text, Format.HTML if part["ContentType"] == "text/html" else Format.TEXT)
     name = str(row.creator.get("RealName") or row.creator.get("Name") or "")
     author = row.creator.get("id")
     return Note(

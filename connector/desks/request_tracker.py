@@ -7,26 +7,28 @@ RT has no tags and no companies: tags are the values of one custom field, and an
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
 from pydantic import Field
 
 from connector.adapter import Capabilities, FieldInfo, Finding, Outcome, Page, Write, each
+from connector.answers import plain_id, read_each, refuse
 from connector.auth import bearer
 from connector.desks import _request_tracker_log as log
-from connector.desks._request_tracker_api import Api, Transaction, chunks, literal
+from connector.desks._request_tracker_api import Api, Json, Transaction, chunks, literal
 from connector.desks._request_tracker_records import (
     SYSTEM_USERS,
     VISIBILITY,
     Shape,
     contact_record,
+    contact_ref,
     note,
     ticket_record,
     ticket_ref,
 )
-from connector.errors import Forbidden, NeedsHuman
+from connector.errors import Forbidden, NeedsHuman, Unreadable
 from connector.model import Format, Gone, Kind, Note, Record, Ref, Role, Side
 from connector.settings import Secret, VendorSettings
 from connector.transport import Tools
@@ -173,12 +175,14 @@ class RequestTracker:
         self, rows: list[Transaction], known: dict[str, tuple[int, Ref | None]], until: datetime | None, cursor: str
     ) -> Page:
         """What the rows changed. `known` says per ticket up to which number it was yielded, and where its notes go."""
+        bad: list[Unreadable] = []
         changed = {row.object_id: row.id for row in rows if row.on_ticket}
         stale = [number for number, last in changed.items() if number not in known or known[number][0] < last]
+        known |= {number: (changed[number], None) for number in stale}
         tickets: list[Record] = []
         contacts: dict[str, Record] = {}
         gone: list[Gone] = []
-        for answer in self._tickets(stale, contacts):
+        for answer in self._tickets(stale, contacts, bad.append):
             target: Ref | None = None
             version = changed[answer.ref.id]
             if isinstance(answer, Gone):
@@ -190,20 +194,26 @@ class RequestTracker:
                     target = answer.ref
                     tickets.append(answer)
             known[answer.ref.id] = max(version, changed[answer.ref.id]), target
-        people = list(dict.fromkeys(row.object_id for row in rows if not row.on_ticket))
         asked = {role.id for ticket in tickets for role in ticket.links.get(Role.REQUESTER, ())}
         records = [*tickets, *(contacts[number] for number in sorted(asked) if number in contacts)]
-        for number in people:
-            if number not in asked:
-                records += self._person(number)
-        notes = self._notes(row for row in rows if row.on_ticket and known[row.object_id][1] is not None)
-        moved = {row.id: known[row.object_id][1] for row in rows if row.on_ticket}
+        people = dict.fromkeys(row.object_id for row in rows if not row.on_ticket and row.object_id not in asked)
+        records += [one for found in read_each(people, self._person, contact_ref, bad.append) for one in found]
+        moved = {row.id: parent for row in rows if row.on_ticket and (parent := known[row.object_id][1]) is not None}
+        # What lacks a part may have been a comment.
+        bad += [_in_part(moved[row.id], row) for row in rows if row.broken and row.id in moved]
+        notes = read_each(
+            self._notes(row for row in rows if row.id in moved and not row.broken),
+            lambda said: note(*said, moved[said[0].id], self.shape),
+            lambda said: moved[said[0].id],
+            bad.append,
+        )
         for number in [number for number, (last, _) in known.items() if last <= rows[-1].id]:
             del known[number]  # nothing later in the log can already be within it
         return Page(
             records=tuple(one for one in records if until is None or one.modified is None or one.modified < until),
-            notes=tuple(note(row, part, parent, self.shape) for row, part in notes if (parent := moved[row.id])),
+            notes=tuple(notes),
             gone=tuple(gone),
+            unreadable=tuple(bad),
             cursor=cursor,
         )
 
@@ -226,31 +236,57 @@ class RequestTracker:
 
     def fetch(self, refs: Sequence[Ref]) -> list[Record | Gone]:
         """Tickets a hundred at once (two requests), contacts one by one: RT cannot search users by number."""
-        found: list[Record | Gone] = [*self._tickets([ref.id for ref in refs if ref.kind is Kind.TICKET], {})]
-        for ref in dict.fromkeys(ref for ref in refs if ref.kind is not Kind.TICKET):
-            user = self.api.user(ref.id) if ref.kind is Kind.CONTACT else None
-            found.append(Gone(ref) if user is None else contact_record({**user[0], "id": ref.id}, self.shape))
-        return found
+        found: list[Record | Gone] = [*self._tickets([ref.id for ref in refs if ref.kind is Kind.TICKET])]
+        others = dict.fromkeys(ref for ref in refs if ref.kind is not Kind.TICKET)
+        return [*found, *read_each(others, self._other, lambda ref: ref)]
 
-    def _tickets(self, numbers: Sequence[str], contacts: dict[str, Record]) -> Iterator[Record | Gone]:
-        """One answer for each ticket; their requesters are put into `contacts`.
+    def _other(self, ref: Ref) -> Record | Gone:
+        user = self.api.user(ref.id) if ref.kind is Kind.CONTACT else None
+        return Gone(ref) if user is None else contact_record({**user[0], "id": ref.id}, self.shape)
+
+    def _tickets(
+        self,
+        numbers: Sequence[str],
+        contacts: dict[str, Record] | None = None,
+        unreadable: Callable[[Unreadable], object] = refuse,
+    ) -> Iterator[Record | Gone]:
+        """One answer for each ticket; with `contacts` (a poll), their requesters are put there.
 
         The version is read before the ticket: should it change in between, the version is the older one, and a write
         that names it is refused instead of overwriting.
         """
         for some in chunks(numbers):
             versions = self.api.versions(some)
-            there = {str(item["id"]): item for item in self.api.tickets_by_id(some)}
-            for number in some:
+            there = {plain_id(item.get("id")): item for item in self.api.tickets_by_id(some)}
+
+            def read(
+                number: str, there: Mapping[str, Json] = there, versions: Mapping[str, str] = versions
+            ) -> Record | Gone:
                 item = there.get(number)
                 if item is None:
-                    yield self._missing(number)
-                    continue
-                record = ticket_record(item, versions.get(number, ""), self.shape)
-                for one in item.get("Requestor") or ():
-                    if one.get("type") == "user":
-                        contacts[str(one["id"])] = contact_record(one, self.shape)
-                yield record
+                    return self._missing(number)
+                return ticket_record(item, versions.get(number, ""), self.shape)
+
+            if contacts is None:
+                yield from read_each(some, read, ticket_ref, unreadable)
+                continue
+            bad: list[Unreadable] = []
+            answers = read_each(some, read, ticket_ref, bad.append)
+            for error in bad:
+                if not self._elsewhere(there.get(error.ref.id, {})):
+                    unreadable(error)
+            shown = [there[one.ref.id] for one in answers if isinstance(one, Record)]
+            people = [one for item in shown for one in item.get("Requestor") or () if one.get("type") == "user"]
+            read_person = partial(contact_record, shape=self.shape)
+            for person in read_each(people, read_person, lambda one: contact_ref(one["id"]), unreadable):
+                contacts[person.ref.id] = person
+            yield from answers
+
+    def _elsewhere(self, ticket: Json) -> bool:
+        """Whether a ticket that cannot be read is certain to be in a queue that is not ours."""
+        queue = ticket.get("Queue")
+        name = queue.get("Name") if isinstance(queue, dict) else None
+        return bool(self.settings.queues) and isinstance(name, str) and name not in self.settings.queues
 
     def _missing(self, number: str) -> Gone:
         """Why a search leaves a ticket out: it was merged, or deleted, or is not there for us."""
@@ -264,15 +300,15 @@ class RequestTracker:
         found: dict[str, list[Record]] = {value: [] for value in values}
         if kind is Kind.CONTACT and key == "email":
             by_address: dict[str, list[Record]] = {}
-            for item in self.api.users("EmailAddress", [value for value in values if value]):
-                by_address.setdefault(str(item.get("EmailAddress") or "").casefold(), []).append(
-                    contact_record(item, self.shape)
-                )
+            items = self.api.users("EmailAddress", [value for value in values if value])
+            read = partial(contact_record, shape=self.shape)
+            for record in read_each(items, read, lambda item: contact_ref(item["id"])):
+                by_address.setdefault(str(record.fields["email"] or "").casefold(), []).append(record)
             return {value: by_address.get(value.casefold(), []) if value else [] for value in values}
         if kind is Kind.TICKET and key == "number":
-            for record in self._tickets([value for value in values if value.isdecimal()], {}):
-                if isinstance(record, Record):
-                    found[record.ref.id].append(record)
+            for ticket in self._tickets([value for value in values if value.isdecimal()]):
+                if isinstance(ticket, Record):
+                    found[ticket.ref.id].append(ticket)
         return found
 
     def related(self, kind: Kind, refs: Sequence[Ref]) -> dict[Ref, list[Record]]:
@@ -284,8 +320,8 @@ class RequestTracker:
         numbers: dict[str, None] = {}
         for some in chunks(people):
             condition = " OR ".join(f"Requestor.id = {int(number)}" for number in some)
-            numbers |= dict.fromkeys(str(item["id"]) for item in self.api.tickets(condition))
-        for record in self._tickets(list(numbers), {}):
+            numbers |= dict.fromkeys(plain_id(item.get("id")) for item in self.api.tickets(condition))
+        for record in self._tickets(list(numbers)):
             if isinstance(record, Record) and self._wanted(record):
                 for ref in record.links.get(Role.REQUESTER, ()):
                     if ref in found:
@@ -296,9 +332,15 @@ class RequestTracker:
         """Comments and replies of each ticket, a hundred tickets at once. Those of a ticket merged in stay with it."""
         found: dict[Ref, list[Note]] = {ref: [] for ref in parents}
         for some in chunks(ref.id for ref in parents if ref.kind is Kind.TICKET):
-            for row, part in self._notes(self.api.words(some, since)):
-                parent = ticket_ref(row.object_id)
-                found[parent].append(note(row, part, parent, self.shape))
+            rows = self.api.words(some, since)
+            for row in (row for row in rows if row.broken):
+                raise _in_part(ticket_ref(row.object_id), row)
+            for one in read_each(
+                self._notes(rows),
+                lambda said: note(*said, ticket_ref(said[0].object_id), self.shape),
+                lambda said: ticket_ref(said[0].object_id),
+            ):
+                found[one.parent].append(one)
         return found
 
     # -- writing
@@ -312,3 +354,7 @@ class RequestTracker:
         from connector.desks._request_tracker_writes import look_up
 
         return look_up(self, writes)
+
+
+def _in_part(ticket: Ref, row: Transaction) -> Unreadable:
+    return Unreadable(ticket, f"Request Tracker answered its transaction {row.id} with a part missing")
