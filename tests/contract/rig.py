@@ -144,6 +144,18 @@ class Rig:
         cannot(self, "break its word on visibility")
         yield
 
+    @contextmanager
+    def spoilt(self, ref: Ref) -> Iterator[None]:
+        """Within, the vendor answers this record with a part of another type than its API promises."""
+        cannot(self, "spoil a record")
+        yield
+
+    @contextmanager
+    def note_spoilt(self, parent: Ref) -> Iterator[None]:
+        """Within, the vendor answers the notes of this record with a part of another type."""
+        cannot(self, "spoil a note")
+        yield
+
 
 def cannot(rig: Rig, what: str) -> Ref:
     """Skips the test: this vendor, or its rig, has no way to do it."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from connector.adapter import AddNote, Create, Outcome, Page, PutEntry, Status, Update, Write
+from connector.errors import BadAnswer, Unreadable
 from connector.model import Body, Gone, Kind, Note, Record, Ref, Side, Visibility
 from connector.sandbox.memory import MemoryAdapter
 from connector.sandbox.memory_terms import CRM, DESK, US, Quirks
@@ -121,8 +122,71 @@ class TellsTheBody(MemoryAdapter):
         return f"MemoryAdapter({[note.body.text for note in self.world.notes.values()]})"
 
 
+class StopsAtTheUnreadable(MemoryAdapter):
+    def poll(
+        self, cursor: str | None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Page]:
+        for page in super().poll(cursor, since=since, until=until):
+            for error in page.unreadable:
+                raise error
+            yield page
+
+
+class PassesTheUnreadable(MemoryAdapter):
+    def poll(
+        self, cursor: str | None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Page]:
+        for page in super().poll(cursor, since=since, until=until):
+            yield replace(page, unreadable=())
+
+
+class DropsTheirPage(MemoryAdapter):
+    def poll(
+        self, cursor: str | None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Page]:
+        for page in super().poll(cursor, since=since, until=until):
+            yield replace(page, records=(), notes=()) if page.unreadable else page
+
+
+class SaysTheUnreadableIsGone(MemoryAdapter):
+    def fetch(self, refs: Sequence[Ref]) -> list[Record | Gone]:
+        bad = self.world.spoilt & set(refs)
+        return [*super().fetch([ref for ref in refs if ref not in bad]), *map(Gone, bad)]
+
+
+class FailsWithoutAName(MemoryAdapter):
+    def fetch(self, refs: Sequence[Ref]) -> list[Record | Gone]:
+        try:
+            return super().fetch(refs)
+        except Unreadable:
+            raise BadAnswer("a part is missing") from None
+
+
+class LeavesNotesOut(MemoryAdapter):
+    def notes(self, parents: Sequence[Ref]) -> dict[Ref, list[Note]]:
+        found: dict[Ref, list[Note]] = {}
+        for parent in parents:
+            try:
+                found |= super().notes([parent])
+            except Unreadable:
+                found[parent] = []
+        return found
+
+
+class FindsTheReadable(MemoryAdapter):
+    def find(self, kind: Kind, key: str, values: Sequence[str]) -> dict[str, list[Record]]:
+        with self.world.mutex:
+            spoilt, self.world.spoilt = self.world.spoilt, set()
+            try:
+                found = super().find(kind, key, values)
+            finally:
+                self.world.spoilt = spoilt
+        return {value: [r for r in records if r.ref not in spoilt] for value, records in found.items()}
+
+
 Planted = tuple[type[MemoryAdapter], Side, Callable[..., None], tuple[Any, ...]]
 ASKED_FOR = suite.test_a_note_has_the_visibility_that_was_asked_for_and_the_answer_says_so
+GOES_ON = suite.test_a_record_that_cannot_be_read_is_named_by_its_poll_which_goes_on
 
 PLANTED: list[Planted] = [
     (CursorAhead, Side.DESK, suite.test_no_change_is_passed_when_the_run_dies_after_any_page, (True,)),
@@ -141,6 +205,15 @@ PLANTED: list[Planted] = [
     (DoesTheUndeclared, Side.CRM, suite.test_what_is_not_declared_is_refused_and_not_done, ()),
     (ResendsCreates, Side.CRM, suite.test_a_note_without_an_answer_is_unknown_and_looked_up, ()),
     (NewestNoteFirst, Side.DESK, suite.test_all_notes_are_read_oldest_first, ()),
+    (StopsAtTheUnreadable, Side.DESK, GOES_ON, ()),
+    (PassesTheUnreadable, Side.CRM, GOES_ON, ()),
+    (PassesTheUnreadable, Side.DESK, suite.test_whoever_dies_after_a_page_has_been_told_of_what_cannot_be_read, ()),
+    (PassesTheUnreadable, Side.DESK, suite.test_a_note_that_cannot_be_read_is_told_of_by_its_parent, ()),
+    (DropsTheirPage, Side.DESK, GOES_ON, ()),
+    (SaysTheUnreadableIsGone, Side.CRM, suite.test_a_record_that_cannot_be_read_fails_its_fetch_by_name, ()),
+    (FailsWithoutAName, Side.CRM, suite.test_a_record_that_cannot_be_read_fails_its_fetch_by_name, ()),
+    (LeavesNotesOut, Side.CRM, suite.test_a_note_that_cannot_be_read_is_told_of_by_its_parent, ()),
+    (FindsTheReadable, Side.CRM, suite.test_what_is_found_and_cannot_be_read_is_named, ()),
     (TellsTheBody, Side.DESK, suite.test_bodies_and_addresses_are_in_no_repr_and_no_error, ()),
 ]  # fmt: skip
 NOT_LOCKING = {WritesTheWholeRecord, ReplacesTags}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from connector.sandbox.server import Server, serve
+from tests.contract.spoiling import Spoiling
 
 from . import servers
 
@@ -78,7 +79,8 @@ class Road:
         self._session.trust_env = False
         self.loud = False
         """True: what is sent as a comment arrives as a public reply."""
-        self.server: Server = serve(self._pass_on)
+        self.spoiling = Spoiling(self._pass_on)
+        self.server: Server = serve(self.spoiling)
         self.url, self.faults = self.server.url, self.server.faults
 
     def _pass_on(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

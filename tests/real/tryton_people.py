@@ -14,6 +14,7 @@ from connector.model import Kind, Ref, Side
 from connector.sandbox.server import Server, serve
 from connector.tokens import TokenStore
 from connector.transport import SYSTEM, Tools
+from tests.contract.spoiling import Spoiling
 from tests.real import recipes, servers
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class Road:
         self._to = server.host
         self._session = requests.Session()
         self._session.trust_env = False
-        self.server: Server = serve(self._pass_on)
+        self.spoiling = Spoiling(self._pass_on)
+        self.server: Server = serve(self.spoiling)
         self.url = self.server.url
         self.faults = self.server.faults
 

@@ -114,6 +114,18 @@ class MemoryRig(Rig):
         yield
         self.world.quirks = honest
 
+    @contextmanager
+    def spoilt(self, ref: Ref) -> Iterator[None]:
+        self.world.spoilt.add(ref)
+        yield
+        self.world.spoilt.clear()
+
+    @contextmanager
+    def note_spoilt(self, parent: Ref) -> Iterator[None]:
+        self.world.spoilt |= {note.ref for note in self.world.notes_of(parent)}
+        yield
+        self.world.spoilt.clear()
+
 
 @contextmanager
 def _open(capabilities: Capabilities, quirks: Callable[[], Quirks], side: Side) -> Iterator[Rig]:

@@ -19,6 +19,7 @@ from connector.tokens import TokenStore
 from connector.transport import Tools
 
 from ..rig import Rig, Seen
+from ..spoiling import SECRET, Spoiling
 
 _NAMES = {"title": "jobTitle", "name": "name", "phone": "phones", "amount": "manualValue"}
 
@@ -26,7 +27,10 @@ _NAMES = {"title": "jobTitle", "name": "name", "phone": "phones", "amount": "man
 class NutshellRig(Rig):
     idle_calls = 9
 
-    def __init__(self, sandbox: NutshellSandbox, server: Server, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, sandbox: NutshellSandbox, server: Server, road: Spoiling, folder: Path, settings: dict[str, Any]
+    ) -> None:
+        self.road = road
         self.sandbox = sandbox
         self.server = server
         self.settings = settings
@@ -112,13 +116,35 @@ class NutshellRig(Rig):
         assert planned.fired, "no answer was lost"
         self.server.faults.clear()
 
+    @contextmanager
+    def spoilt(self, ref: Ref) -> Iterator[None]:
+        def spoil(path: str, part: dict[str, Any]) -> bool:
+            found = part.get("id") == ref.id and "links" in part
+            part.update({"createdTime": {"timestamp": [SECRET]}} if found else {})
+            return found
+
+        with self.road.doing(spoil):
+            yield
+
+    @contextmanager
+    def note_spoilt(self, parent: Ref) -> Iterator[None]:
+        def spoil(path: str, part: dict[str, Any]) -> bool:
+            links = part.get("links")
+            found = "body" in part and isinstance(links, dict) and links.get("parent") == parent.id
+            part.update({"body": {SECRET: 1}} if found else {})
+            return found
+
+        with self.road.doing(spoil):
+            yield
+
 
 @contextmanager
 def _open(options: Callable[[], Options], **settings: Any) -> Iterator[Rig]:
     sandbox = NutshellSandbox(options())
     sandbox.set_time(int(ManualClock().now().timestamp()))
-    with serve(sandbox.app) as server, tempfile.TemporaryDirectory() as folder:
-        rig = NutshellRig(sandbox, server, Path(folder), settings)
+    road = Spoiling(sandbox.app)
+    with serve(road) as server, tempfile.TemporaryDirectory() as folder:
+        rig = NutshellRig(sandbox, server, road, Path(folder), settings)
         yield rig
         rig.adapter.close()
 

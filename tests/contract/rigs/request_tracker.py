@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.real import servers
 from tests.real.request_tracker_people import People, Road
 
 from ..rig import Rig, Seen, cannot
+from ..spoiling import SECRET
 
 MARKS = (pytest.mark.real,)
 
@@ -129,6 +131,28 @@ class RequestTrackerRig(Rig):
         self.road.loud = True
         yield
         self.road.loud = False
+
+    @contextmanager
+    def spoilt(self, ref: Ref) -> Iterator[None]:
+        part_of = "Subject" if ref.kind is Kind.TICKET else "EmailAddress"
+
+        def spoil(path: str, part: dict[str, Any]) -> bool:
+            found = part_of in part and (str(part.get("id")) == ref.id or path.endswith(f"/user/{ref.id}"))
+            part.update({"Created": SECRET} if found else {})
+            return found
+
+        with self.road.spoiling.doing(spoil):
+            yield
+
+    @contextmanager
+    def note_spoilt(self, parent: Ref) -> Iterator[None]:
+        def spoil(path: str, part: dict[str, Any]) -> bool:
+            found = str(part.get("ObjectId")) == parent.id and part.get("Type") in ("Comment", "Correspond")
+            part.update({"Created": SECRET} if found else {})
+            return found
+
+        with self.road.spoiling.doing(spoil):
+            yield
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.real import servers
 from tests.real.tryton_people import COMPANY, Person, Road, adapter, ref
 
 from ..rig import Rig, Seen
+from ..spoiling import SECRET
 
 MARKS = (pytest.mark.real,)
 
@@ -128,6 +130,28 @@ class TrytonRig(Rig):
             self.road.faults.plan(Fault(do="lost", method=method, times=1000))
         yield
         self.road.faults.clear()
+
+    @contextmanager
+    def spoilt(self, ref: Ref) -> Iterator[None]:
+        part_of = "state" if ref.kind is Kind.DEAL else "contact_mechanisms"
+
+        def spoil(path: str, part: dict[str, Any]) -> bool:
+            found = str(part.get("id")) == ref.id and part_of in part
+            part.update({part_of: SECRET if part_of != "state" else [SECRET]} if found else {})
+            return found
+
+        with self.road.spoiling.doing(spoil):
+            yield
+
+    @contextmanager
+    def note_spoilt(self, parent: Ref) -> Iterator[None]:
+        def spoil(path: str, part: dict[str, Any]) -> bool:
+            found = part.get("resource") == self._resource(parent)
+            part.update({"message": {SECRET: 1}} if found else {})
+            return found
+
+        with self.road.spoiling.doing(spoil):
+            yield
 
     def _resource(self, parent: Ref) -> str:
         return f"{'sale.opportunity' if parent.kind is Kind.DEAL else 'party.party'},{parent.id}"

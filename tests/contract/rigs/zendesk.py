@@ -20,6 +20,7 @@ from connector.tokens import TokenStore
 from connector.transport import Tools
 
 from ..rig import Rig, Seen
+from ..spoiling import SECRET, Spoiling
 
 
 class ZendeskRig(Rig):
@@ -27,7 +28,8 @@ class ZendeskRig(Rig):
     same_email_twice = False
     idle_calls = 4
 
-    def __init__(self, sandbox: ZendeskSandbox, server: Server, folder: Path) -> None:
+    def __init__(self, sandbox: ZendeskSandbox, server: Server, road: Spoiling, folder: Path) -> None:
+        self.road = road
         self.sandbox = sandbox
         self.server = server
         self.clock = ManualClock()
@@ -126,6 +128,29 @@ class ZendeskRig(Rig):
         yield
         self.sandbox.world.change_ticket = honest  # type: ignore[method-assign]
 
+    @contextmanager
+    def spoilt(self, ref: Ref) -> Iterator[None]:
+        mark = {Kind.TICKET: "requester_id", Kind.CONTACT: "role", Kind.COMPANY: "domain_names"}[ref.kind]
+
+        def spoil(path: str, part: dict[str, Any]) -> bool:
+            found = str(part.get("id")) == ref.id and mark in part
+            part.update({"updated_at": {SECRET: 1}} if found else {})
+            return found
+
+        with self.road.doing(spoil):
+            yield
+
+    @contextmanager
+    def note_spoilt(self, parent: Ref) -> Iterator[None]:
+        def spoil(path: str, part: dict[str, Any]) -> bool:
+            event = str(part.get("ticket_id")) == parent.id and "child_events" in part
+            found = event or (path.endswith(f"/tickets/{parent.id}/comments") and "author_id" in part)
+            part.update({"created_at": {SECRET: 1}} if found else {})
+            return found
+
+        with self.road.doing(spoil):
+            yield
+
 
 _VISIBLE = {True: Visibility.PUBLIC, False: Visibility.INTERNAL}
 
@@ -133,8 +158,9 @@ _VISIBLE = {True: Visibility.PUBLIC, False: Visibility.INTERNAL}
 @contextmanager
 def _open(**options: Any) -> Iterator[Rig]:
     sandbox = ZendeskSandbox(clock=ManualClock().now(), **options)
-    with serve(sandbox.app) as server, tempfile.TemporaryDirectory() as folder:
-        rig = ZendeskRig(sandbox, server, Path(folder))
+    road = Spoiling(sandbox.app)
+    with serve(road) as server, tempfile.TemporaryDirectory() as folder:
+        rig = ZendeskRig(sandbox, server, road, Path(folder))
         yield rig
         rig.adapter.close()
 
