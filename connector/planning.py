@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from connector.adapter import Adapter
-from connector.apply import refusal_subject
+from connector.apply_answers import refusal_subject
 from connector.batch import Batch
 from connector.errors import (
     BadAnswer,

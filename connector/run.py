@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from connector.adapter import Outcome, is_create
-from connector.apply import Applied, Applier, Settings
+from connector.apply import Applier
+from connector.apply_work import Applied, Settings
 from connector.batch import Batch
 from connector.errors import (
     BrakeTripped,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connector.apply import Applier, Settings
+from connector.apply import Applier
+from connector.apply_work import Settings
 from connector.errors import DeskbridgeError, UsageError
 from connector.journal import Journal, RunRow
 from connector.lock import only_run

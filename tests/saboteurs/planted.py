@@ -20,6 +20,7 @@ def bug(name: str, promise: str, file: str, old: str, new: str, *, caught_by: st
     return Saboteur(name, promise, ((file, old, new),), caught_by)
 
 
+_CONFIRM, _DOUBTS, _ANSWERS = "connector/apply_confirm.py", "connector/apply_doubts.py", "connector/apply_answers.py"
 _APPLY, _PLAN, _RUN, _PLANNING = (
     "connector/apply.py",
     "connector/plan.py",
@@ -48,14 +49,14 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "what is in doubt is sent again without a look-up",
         "1",
-        _APPLY,
+        _DOUBTS,
         "            elif not look_up:\n                self._ask(op, work, applied)",
         "            elif True:\n                ready.append(op)",
     ),
     bug(
         "settle time is not waited for",
         "1",
-        _APPLY,
+        _DOUBTS,
         "        settle = self.adapters[side].capabilities.settle",
         "        settle = 0.0",
     ),
@@ -111,7 +112,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "dirty is cleared before the writes are done",
         "6",
-        _APPLY,
+        _CONFIRM,
         "            self._clear(plan.settled, work)",
         "            self._clear(plan.sources, work)",
     ),
@@ -125,7 +126,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "the merge base is what was asked for, not what was stored",
         "3",
-        _APPLY,
+        _CONFIRM,
         "        if base.written is None or outcome is None or outcome.record is None:",
         "        if True:",
     ),
@@ -197,7 +198,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "a note's text is in an error",
         "5",
-        _APPLY,
+        _ANSWERS,
         '        why = f"{op.write.name} on {op.target}:',
         "        why = f\"{getattr(getattr(op.write, 'body', None), 'text', op.write.name)[-60:]} on {op.target}:",
     ),

@@ -1,0 +1,121 @@
+"""What an earlier run left in doubt is looked up by its key before it is sent again; else a person decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from connector.adapter import Adapter, AddNote, Outcome, PutEntry, Status, Write, is_create
+from connector.apply_confirm import Confirmer
+from connector.apply_work import Applied, Work
+from connector.errors import DeskbridgeError
+from connector.journal import Journal
+from connector.model import Ref, Side
+from connector.operations import Operation, pending
+from connector.state import Intent, IntentState, Review, ReviewKind
+from connector.transport import Clock
+
+
+class Doubts:
+    """Finds out what became of writes that may have been made already."""
+
+    def __init__(
+        self,
+        adapters: Mapping[Side, Adapter],
+        journal: Journal,
+        clock: Clock,
+        confirmer: Confirmer,
+        *,
+        run: int,
+        settle_wait: float,
+    ) -> None:
+        """`settle_wait`: seconds that are waited for a vendor's settle time at the most."""
+        self.adapters, self.journal, self.clock, self.confirmer = adapters, journal, clock, confirmer
+        self.run, self.settle_wait = run, settle_wait
+
+    def settle(
+        self, operations: Sequence[Operation], work: Work, applied: Applied, *, verify: bool = False
+    ) -> list[Operation]:
+        """The operations that are still to be sent; those found made are confirmed, those nobody can look up are in review.
+
+        `verify`: looks every create up, for the journal may not know of it.
+        """
+        intents = self.journal.intents(keys=[op.key for op in operations])
+        doubtful: dict[Side, list[Operation]] = {}
+        ready: list[Operation] = []
+        for op in operations:
+            intent = intents.get(op.key)
+            look_up = op.write.name in self.adapters[op.side].capabilities.look_up
+            if not is_create(op.write):
+                ready.append(op)
+            elif intent is None or intent.state is IntentState.VOID:
+                if verify and look_up and not any(True for _ in pending(op.write)):
+                    doubtful.setdefault(op.side, []).append(op)
+                else:
+                    ready.append(op)
+            elif intent.state is IntentState.DONE and intent.result is not None:
+                outcome = Outcome(key=op.key, status=Status.DONE, ref=intent.result)
+                self.confirmer.confirm(_as_written(op, intent), outcome, work, applied, found=True)
+            elif intent.state in (IntentState.REVIEW, IntentState.UNDONE):
+                work.finished(op)
+            elif not look_up:
+                self._ask(op, work, applied)
+            else:
+                doubtful.setdefault(op.side, []).append(op)
+        for side, ops in doubtful.items():
+            if not self._wait_until_settled(side, [intents[op.key] for op in ops if op.key in intents]):
+                applied.unknown += len(ops)
+                continue
+            try:
+                writes = [_as_sent(op.write, intents.get(op.key)) for op in ops]
+                answers = self.adapters[side].look_up(writes)
+            except DeskbridgeError as error:
+                applied.unknown += len(ops)
+                applied.errors.append(error)
+                continue
+            for op in ops:
+                found = answers.get(op.key)
+                if found is None:
+                    ready.append(op)
+                else:
+                    self.confirmer.confirm(_as_written(op, intents.get(op.key)), found, work, applied, found=True)
+        order = {op.key: index for index, op in enumerate(operations)}
+        return sorted(ready, key=lambda op: order[op.key])
+
+    def _wait_until_settled(self, side: Side, intents: Iterable[Intent]) -> bool:
+        settle = self.adapters[side].capabilities.settle
+        now = self.clock.now()
+        remaining = max((settle - (now - intent.at).total_seconds() for intent in intents), default=0.0)
+        if remaining > self.settle_wait:
+            return False
+        if remaining > 0:
+            self.clock.sleep(remaining)
+        return True
+
+    def _ask(self, op: Operation, work: Work, applied: Applied) -> None:
+        """An unknown create at a vendor that offers nothing to look for: never resent, a person decides."""
+        detail = {"write": op.write.name, "target": str(op.target), "source": str(op.source), "key": op.key}
+        with self.journal.transaction():
+            self.journal.settle_intent(op.key, IntentState.REVIEW)
+            applied.reviews += self.journal.open_review(
+                Review(ReviewKind.UNKNOWN, op.key, detail), self.run, self.clock.now()
+            )
+            self.confirmer.finish(op, work)
+
+
+def _as_written(op: Operation, intent: Intent | None) -> Operation:
+    """The operation as it was sent then: what its ledger row says is what the vendor holds, not what the source says now."""
+    if intent is None or not intent.print or op.effects.sent is None:
+        return op
+    return replace(op, effects=replace(op.effects, sent=replace(op.effects.sent, print=intent.print)))
+
+
+def _as_sent(write: Write, intent: Intent | None) -> Write:
+    """The write as it left then: to the record that it was addressed to, which may not be today's choice."""
+    if intent is None:
+        return write
+    if isinstance(write, AddNote):
+        return replace(write, parent=Ref.parse(intent.target))
+    if isinstance(write, PutEntry):
+        return replace(write, on=tuple(sorted({Ref.parse(intent.target), *write.on} - set(pending(write)))))
+    return write
