@@ -8,13 +8,12 @@ from datetime import datetime
 
 from connector.adapter import Create, Outcome, Update
 from connector.apply_work import Applied, Work
-from connector.content import Watched, content_print
+from connector.content import Watched, content_print, note_print
 from connector.journal import Journal
 from connector.journal.journal import SYNC
 from connector.mapping.values import value_of
 from connector.model import Kind, Ref, Side
 from connector.operations import Effects, Operation, Plan, SetBase
-from connector.plan import note_print
 from connector.state import Base, IntentState, Link, ReviewKind
 from connector.transport import Clock
 

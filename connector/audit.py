@@ -22,7 +22,8 @@ from connector.merge import Action, decide
 from connector.model import Body, Kind, Note, Record, Ref, Role, Side
 from connector.operations import Operation, Plan
 from connector.pair import Pair
-from connector.plan import Context, plan
+from connector.plan import plan
+from connector.plan_context import Context
 from connector.snapshot import LinkView
 from connector.state import Dirty, ReviewKind, Sent
 

@@ -1,4 +1,4 @@
-"""What of a record concerns a mapping: its fingerprint tells whether a poll shows anything new. Pure."""
+"""What of a record or note concerns a mapping: its fingerprint tells whether a poll shows anything new. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from connector.mapping.rules import MatchKey, Rules
 from connector.mapping.values import value_of
 from connector.match import find_key
-from connector.model import Kind, Record, Side
+from connector.model import Kind, Note, Record, Side
 from connector.state import Prints, canonical
 
 _ENTRY_FIELDS = frozenset({"number", "subject", "status", "priority", "assignee", "queue"})
@@ -62,3 +62,15 @@ def content_print(record: Record, prints: Prints, of: Watched) -> str:
     parts += [f"{role}={','.join(str(ref) for ref in sorted(refs))}" for role, refs in sorted(record.links.items())]
     parts.append(f"{record.open} {record.locked}")
     return prints.text("\n".join(parts))
+
+
+def note_print(note: Note, prints: Prints) -> str:
+    """The fingerprint by which an edit of a note is seen."""
+    return prints.text(f"{note.visibility}\n{note_words(note)}")
+
+
+def note_words(note: Note) -> str:
+    """The note's words alone: how a vendor spells the markup, and white space, are no edit."""
+    from connector import richtext
+
+    return " ".join(richtext.plain(note.body).split())

@@ -25,7 +25,8 @@ from connector.journal.journal import SYNC
 from connector.model import Record, Ref, Side
 from connector.operations import Plan
 from connector.pair import Pair
-from connector.plan import Context, plan
+from connector.plan import plan
+from connector.plan_context import Context
 from connector.results import Report
 from connector.state import Dirty, IntentState, Review, ReviewKind
 

@@ -8,11 +8,10 @@ from datetime import datetime
 
 from connector.adapter import Adapter, Page
 from connector.batch import Batch
-from connector.content import Watched, content_print
+from connector.content import Watched, content_print, note_print
 from connector.errors import CursorExpired
 from connector.journal import Journal
 from connector.model import Note, Ref
-from connector.plan import note_print
 from connector.state import Dirty
 
 

@@ -9,7 +9,7 @@ from connector.adapter import Update
 from connector.mapping.rules import Direction, Policy
 from connector.model import Kind, Record, Ref, Role, Side, Value
 from connector.operations import Plan
-from connector.plan import Context
+from connector.plan_context import Context
 from connector.sandbox.memory_terms import CRM, DESK
 from connector.snapshot import LinkView
 from connector.state import Base, Link, Prints, ReviewKind

@@ -10,9 +10,11 @@ from dataclasses import replace
 import pytest
 
 from connector.adapter import AddNote, EditNote
+from connector.content import note_print
 from connector.mapping.rules import Direction, Policy
 from connector.model import Author, Body, Format, Kind, Note, Ref, Side, Visibility
-from connector.plan import Context, note_print, plan
+from connector.plan import plan
+from connector.plan_context import Context
 from connector.snapshot import NoteView, Slot, Snapshot
 from connector.state import Sent, make_key
 from tests.core.house import rules

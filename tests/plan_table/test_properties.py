@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from connector.mapping.rules import Direction, FieldRule, Policy, TagRules
 from connector.merge import Action, decide, merge_tags
 from connector.model import Kind, Record, Ref, Role, Side, Value
-from connector.plan import Context, plan
+from connector.plan import plan
+from connector.plan_context import Context
 from connector.sandbox.memory_terms import CRM, DESK
 from connector.snapshot import LinkView, Snapshot
 from connector.state import Base, Link, TagBase

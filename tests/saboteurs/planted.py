@@ -21,9 +21,9 @@ def bug(name: str, promise: str, file: str, old: str, new: str, *, caught_by: st
 
 
 _CONFIRM, _DOUBTS, _ANSWERS = "connector/apply_confirm.py", "connector/apply_doubts.py", "connector/apply_answers.py"
-_APPLY, _PLAN, _RUN, _PLANNING = (
+_PLAN_NOTES, _PLAN_UPDATE = "connector/plan_notes.py", "connector/plan_update.py"
+_APPLY, _RUN, _PLANNING = (
     "connector/apply.py",
-    "connector/plan.py",
     "connector/run.py",
     "connector/planning.py",
 )
@@ -133,14 +133,14 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "notes are public",
         "5",
-        _PLAN,
+        _PLAN_NOTES,
         "            visibility, template = desk_rule.visibility, desk_rule.template",
         "            visibility, template = Visibility.PUBLIC, desk_rule.template",
     ),
     bug(
         "answers to customers travel like internal notes",
         "5",
-        _PLAN,
+        _PLAN_NOTES,
         "(rule.internal if note.visibility is Visibility.INTERNAL else rule.public)",
         "rule.internal",
     ),
@@ -182,15 +182,15 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "the whole record is sent",
         "2",
-        _PLAN,
-        "        # The same wish from the same versions has the same key",
-        '        fields = {n: v for n, v in change.current.fields.items() if n in ("name", "phone", "priority")} | fields\n'
-        "        # The same wish from the same versions has the same key",
+        _PLAN_UPDATE,
+        "    # The same wish from the same versions has the same key",
+        '    fields = {n: v for n, v in change.current.fields.items() if n in ("name", "phone", "priority")} | fields\n'
+        "    # The same wish from the same versions has the same key",
     ),
     bug(
         "tags are set and not added",
         "2",
-        _PLAN,
+        _PLAN_UPDATE,
         "frozenset(change.add - change.remove), frozenset(change.remove - change.add)",
         "frozenset(change.add - change.remove), (change.current.tags or frozenset()) - change.add if change.add else"
         " frozenset(change.remove)",
