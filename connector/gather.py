@@ -193,8 +193,17 @@ class _Gathering:
                 elsewhere=frozenset(row for k in others for row in tags[k]),
                 around=frozenset(row for k in nearby for row in tags[k]),
                 rulings=rulings.get((str(desk), str(crm)), {}),
-                sources=self._sources(desk, crm),
+                sources=self._sources(desk, crm) or self._askers(desk, tickets),
             )
+
+    def _askers(self, desk: Ref, tickets: Mapping[Ref, Record]) -> frozenset[Ref]:
+        """The dirty tickets of a party that did not change itself: what is left to do for it waits with them."""
+        return frozenset(
+            ref
+            for ref, ticket in tickets.items()
+            if ref in self.batch.dirty
+            and any(self.reader.now(party) == desk for refs in ticket.links.values() for party in refs)
+        )
 
     def _is(self, key: tuple[Ref, Ref], desk: Ref, crm: Ref) -> bool:
         return self.reader.now(key[0]) == desk and self.reader.now(key[1]) == crm

@@ -368,6 +368,8 @@ class _Run:
             self.report.polled += len(batch.dirty)
             dirty = self.journal.dirty(self.stream)
             batch.dirty = {ref: dirty[ref] for ref in batch.dirty if ref in dirty}
+            # A page that shows a ticket again does not show the notes of an earlier one that are not written yet.
+            batch.refetch = {ref for ref, item in batch.dirty.items() if item.mark > 1}
             self._work(applier, batch, since)
             on_page(done, None)
             if self.stop():

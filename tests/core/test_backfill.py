@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from connector.errors import TryLater
+from connector.sandbox.memory_terms import Call, Quirks
 from tests.core.house import House
 
 
@@ -28,3 +30,26 @@ def test_a_note_older_than_the_window_reaches_the_deal_that_a_backfill_links(tmp
     assert sum("blue" in text for text in house.notes(deal)) == 1
     assert sum("blue" in text for text in house.notes(contact)) == 1
     assert house.sync().planned == 0
+
+
+def test_a_note_that_must_wait_is_kept_when_a_later_page_shows_its_ticket_again(tmp_path: Path) -> None:
+    """The later page has the ticket without the note: what is settled with it is not all that is left to do."""
+    house = House(tmp_path, desk={"quirks": Quirks(page_size=1)})
+    requester, contact = house.customer()
+    ticket = house.ticket(requester)
+    since = house.clock.now()
+    house.desk_note(ticket, "They want it blue")
+    house.ticket(requester, "It went out", number="2")  # a page behind the note's
+    house.clock.advance(60)
+    busy: list[str] = []
+
+    def once(call: Call) -> None:
+        if call.name == "note" and not busy:
+            busy.append(call.name)
+            house.desk.tag(ticket, "late")  # so the vendor shows it once more, at the end
+            raise TryLater("too many requests")
+
+    house.crm_adapter.before = once
+    house.backfill(since)
+    assert busy == ["note"]
+    assert sum("blue" in text for text in house.notes(contact)) == 1

@@ -20,7 +20,7 @@ def preview(life: PairLife) -> None:
     journal = life.house.path.read_bytes()
     before = sent(life.house)
     try:
-        shown = connector.run.preview(life.house.pair)
+        shown = life.preview()
         life.say(f"plan: {len(shown.plan.operations)} operations")
     except DeskbridgeError as error:
         require(not isinstance(error, JournalError), 9, "a dry run tried to write to the journal")
@@ -37,7 +37,7 @@ def brakes(life: PairLife) -> None:
     life.house.desk.land()
     life.house.crm.land()
     try:
-        shown = connector.run.preview(free)
+        shown = life.preview()
     except DeskbridgeError:
         return
     operations = shown.plan.operations

@@ -72,6 +72,8 @@ class PairLife:
             if world.quirks.rewrite:
                 self.fired("values rewritten")
         self.poison: set[Ref] = set()
+        self.dry = False
+        """A dry run is under way."""
         self.answers: dict[str, list[int]] = {}
         """What the CRM found by each value in this run: how many records, each time that it was asked."""
         for adapter in (self.house.desk_adapter, self.house.crm_adapter):
@@ -123,6 +125,14 @@ class PairLife:
         self.promises.reports.append(f"{report.counts()} {[(e.message, e.hint) for e in report.errors]}")
         self.say(f"{why}: {report.writes} writes, exit {report.exit_code}")
         return report
+
+    def preview(self) -> Any:
+        """A dry run. Raises what it raises."""
+        self.dry = True
+        try:
+            return connector.run.preview(self.house.pair)
+        finally:
+            self.dry = False
 
     def backfill(self, why: str = "plain") -> Any:
         """Begins a backfill, or goes on with one that did not end. It never writes to the help desk."""
@@ -184,8 +194,10 @@ class PairLife:
 
         def polled(cursor: str | None, **window: Any) -> Any:
             for page in poll(cursor, **window):
-                self.promises.shown |= {r.ref: adapter.world.last_change(r.ref).seq for r in page.records}
-                yield page
+                yield page  # and it is recorded, unless this is a dry run
+                if not self.dry:
+                    now = [r for r in page.records if r == adapter.world.records.get(r.ref)]  # one may show what was
+                    self.promises.shown |= {r.ref: adapter.world.last_change(r.ref).seq for r in now}
 
         def fetched(refs: Any) -> Any:
             if self.poison & set(refs):

@@ -120,7 +120,7 @@ class Promises:
             return
         if change.key is not None:
             self.keys_of[change.ref] = [(world.side, change.key)]
-            self.keys[(world.side, change.key)] += 1
+            self.keys[(world.side, change.key)] += 0 if self._first_is_hidden(world, change) else 1
             require(self.keys[(world.side, change.key)] == 1, 1, f"{change.action} {change.ref} was made twice")
         if isinstance(change.after, Note):
             for token, revision in TOKEN.findall(change.after.body.text):
@@ -136,6 +136,14 @@ class Promises:
             number = change.after.title.split()[0]
             self.effects[("entry", number)] += 1
             require(self.effects[("entry", number)] == 1, 1, f"ticket {number} has two entries")
+
+    def _first_is_hidden(self, world: World, change: Change) -> bool:
+        """A vendor that hides the record which it made, long after its settle time, is believed: the stated limit."""
+        now = self.house.clock.now()
+        gone = {ref for since, until, hidden in self.absences if since <= now <= until for ref in hidden}
+        return change.action == "create" and any(
+            earlier.key == change.key and earlier.ref in gone for earlier in world.history[: change.seq - 1]
+        )
 
     # -- 5. private stays private; 13. quiet
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from connector.model import Kind, Note, Record, Ref, Role, Side, Visibility
 from connector.sandbox.memory_terms import US
 from connector.sandbox.memory_world import World
-from connector.state import Link, ReviewKind
+from connector.state import Link, Review, ReviewKind
 from tests.simulation.people import CANARY
 from tests.simulation.promises import TOKEN, Promises, place, require, word
 
@@ -28,14 +28,13 @@ class Settled:
             asked = {review.subject for review in journal.reviews()}
             about = " ".join(f"{r.subject} {sorted(r.detail.values())}" for r in journal.reviews(state=None))
             let_go = {t for r in journal.reviews(state=None) if r.decision == "dismiss" for t in r.detail.values()}
-            # Of what became of it nobody knows, so a person was asked.
-            let_go |= {t for r in journal.reviews() if r.kind is ReviewKind.UNKNOWN for t in r.detail.values()}
+            left = _left_alone(journal.reviews(state=None))
             tombs = journal.tombstones(ref for link in links for ref in (link.desk, link.crm))
         finally:
             journal.close()
         kept = [link for link in links if not {str(link.desk), str(link.crm)} & let_go]
         self._fields_agree(kept, asked)
-        self._notes_arrived(links, let_go)
+        self._notes_arrived(links, left)
         self._linked(links, about, set(tombs))
 
     def _no_leak(self) -> None:
@@ -73,20 +72,20 @@ class Settled:
                 if found:
                     yield note, f"{found[0][0]}v{found[0][1]}"
 
-    def _notes_arrived(self, links: list[Link], let_go: set[str]) -> None:
+    def _notes_arrived(self, links: list[Link], left: set[str]) -> None:
         """Every internal note stands on each contact and deal of its ticket; every CRM note on an open ticket, if any."""
         began = self._began()
         for note, token in self._people_notes(self.house.desk):
             if note.visibility is Visibility.PUBLIC or self._is_history(self.house.desk, note, began):
                 continue
-            if {str(note.ref), str(note.parent)} & let_go:  # refused or unreadable, and a person said to leave it
+            if {str(note.ref), str(note.parent)} & left:  # refused or unreadable, and a person said to leave it
                 continue
             for link in links:
                 crm = self._survivor(link.crm)
                 if link.desk == note.parent and link.role in (Role.REQUESTER, Role.DEAL) and crm is not None:
                     self._arrived(self.house.crm, crm, token)
         for note, token in self._people_notes(self.house.crm):
-            if {str(note.ref), str(note.parent)} & let_go:
+            if {str(note.ref), str(note.parent)} & left:
                 continue
             open_tickets = [
                 link.desk for link in links
@@ -167,3 +166,12 @@ class Settled:
 def _made(world: World, at: datetime) -> datetime:
     """A vendor's time by our clock. One that is behind puts what it makes in its first seconds before our first run."""
     return at - timedelta(seconds=max(0.0, getattr(world.clock, "ahead", 0.0)))
+
+
+def _left_alone(reviews: list[Review]) -> set[str]:
+    """The notes that a person let go or is asked about, and the records let go with all that they held. No target."""
+    asked = [r for r in reviews if r.decision == "dismiss" or (r.kind is ReviewKind.UNKNOWN and r.state == "open")]
+    left = {source for r in asked if ":note:" in (source := r.detail.get("source", ""))}
+    return left | {
+        r.subject.split("|")[0] for r in reviews if r.decision == "dismiss" and r.subject.endswith("|gave up")
+    }
