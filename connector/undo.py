@@ -8,10 +8,11 @@ from connector.apply import Applier
 from connector.apply_work import Settings
 from connector.errors import DeskbridgeError, UsageError
 from connector.journal import Journal, RunRow
+from connector.journal.journal import SYNC
 from connector.lock import only_run
 from connector.pair import Pair
 from connector.results import Report
-from connector.run import SYNC, Progress, Stop
+from connector.run_frame import Progress, Stop
 from connector.undo_plan import Left, UndoPlan, plan_undo
 
 _ROUNDS = 4

@@ -22,11 +22,8 @@ def bug(name: str, promise: str, file: str, old: str, new: str, *, caught_by: st
 
 _CONFIRM, _DOUBTS, _ANSWERS = "connector/apply_confirm.py", "connector/apply_doubts.py", "connector/apply_answers.py"
 _PLAN_NOTES, _PLAN_UPDATE = "connector/plan_notes.py", "connector/plan_update.py"
-_APPLY, _RUN, _PLANNING = (
-    "connector/apply.py",
-    "connector/run.py",
-    "connector/planning.py",
-)
+_APPLY, _PLANNING = "connector/apply.py", "connector/planning.py"
+_RUN_FRAME, _RUN_ROUNDS, _RUN_SYNC = "connector/run_frame.py", "connector/run_rounds.py", "connector/run_sync.py"
 _LEDGER, _POLLED, _POLLING = "connector/journal/ledger.py", "connector/journal/polled.py", "connector/polling.py"
 
 SABOTEURS: tuple[Saboteur, ...] = (
@@ -105,9 +102,9 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "both sides read from one cursor",
         "6",
-        _RUN,
-        "self.poller.pages(adapter, str(side), since=begin, anew=anew)",
-        'self.poller.pages(adapter, "desk", since=begin, anew=anew)',
+        _RUN_ROUNDS,
+        "run.poller.pages(adapter, str(side), since=begin, anew=anew)",
+        'run.poller.pages(adapter, "desk", since=begin, anew=anew)',
     ),
     bug(
         "dirty is cleared before the writes are done",
@@ -205,21 +202,21 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "the brake on writes is off by one",
         "8",
-        _RUN,
-        "        if count > allowed:",
-        "        if count > allowed + 1:",
+        _RUN_SYNC,
+        "    if count > allowed:",
+        "    if count > allowed + 1:",
     ),
     bug(
         "the brake on the share is off by one",
         "8",
-        _RUN,
+        _RUN_SYNC,
         "len(changed) > brakes.floor and share > brakes.max_share",
         "len(changed) > brakes.floor and (len(changed) - 1) / links > brakes.max_share",
     ),
     bug(
         "a dry run records what it polled",
         "9",
-        _RUN,
+        _RUN_FRAME,
         "self.poller = Poller(self.journal, self.watched, stream, record=journal is None)",
         "self.poller = Poller(self.journal, self.watched, stream)",
     ),
@@ -240,9 +237,9 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "what could not be found is forgotten for good",
         "7",
-        _RUN,
-        "            back = self._back()\n",
-        "            back: set[Ref] = set()\n",
+        _RUN_SYNC,
+        "        back = found_again(run)\n",
+        "        back: set[Ref] = set()\n",
     ),
     bug(
         "a conflict is decided for the help desk",
