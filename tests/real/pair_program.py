@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -14,9 +15,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from connector import config, run
+from connector.commands._logging import start_logging
 from connector.connect import open_pair
 from connector.pair import Pair
 
@@ -41,6 +43,15 @@ direction = "both"
 policy = "review"
 transform = "phone"
 """
+
+
+def stop_logging() -> None:
+    """Undoes `start_logging`, which is meant for a process that ends."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if one.get_name() == "deskbridge"]:
+        root.removeHandler(handler)
+        handler.close()
+    logging.getLogger("connector").setLevel(logging.NOTSET)
 
 
 class QuickClock:
@@ -73,7 +84,10 @@ class Said:
 
 
 class Program:
-    """Deskbridge in a folder of its own, with a journal of its own."""
+    """Deskbridge in a folder of its own, with a journal of its own, that logs all it can."""
+
+    every: ClassVar[list[Program]] = []
+    """All that were made in this session."""
 
     def __init__(self, world: World, folder: Path, *, desk_token: str = US, mapping: bool = False) -> None:
         folder.mkdir(exist_ok=True)
@@ -91,11 +105,17 @@ class Program:
             f'[pairs.main]\ndesk = "support"\ncrm = "sales"\nregion = "BE"\nstart = {self.since}\n'
             + ('mapping = "review.toml"\n' if mapping else "")
             + "[brakes]\nmax_writes = 5000\nmax_share = 1.0\n"
+            + f'[log]\nfile = "{folder / "log"}"\nlevel = "debug"\n'
+            + f'[report]\nprometheus_file = "{folder / "deskbridge.prom"}"\n'
         )
         self.environ = {
             "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUTF8": "1",
             "RT_TOKEN": world.rt.tokens[desk_token], "TRYTON_KEY": world.tryton.key,
         }  # fmt: skip
+        self.printed: dict[str, str] = {}
+        """What each call of the program printed, in order."""
+        self._looked_at: object = None
+        Program.every.append(self)
 
     # -- as a process
 
@@ -107,8 +127,12 @@ class Program:
         )  # fmt: skip
 
     def call(self, *args: str) -> Said:
-        process = self.start(*args)
-        out, err = process.communicate(timeout=180)
+        return self.end(self.start(*args), " ".join(args), patience=180)
+
+    def end(self, process: subprocess.Popen[str], what: str, *, patience: float = 60) -> Said:
+        """Waits until it has ended, and keeps what it printed."""
+        out, err = process.communicate(timeout=patience)
+        self.printed[f"{len(self.printed)} {what}"] = out + err
         return Said(process.returncode, out, err)
 
     def interrupted(self, sign: signal.Signals, when: Callable[[], bool], *args: str) -> Said:
@@ -118,8 +142,7 @@ class Program:
             assert process.poll() is None, f"ended too early: {process.communicate()}"
             time.sleep(0.02)
         process.send_signal(sign)
-        out, err = process.communicate(timeout=60)
-        return Said(process.returncode, out, err)
+        return self.end(process, " ".join(args))
 
     # -- within the test
 
@@ -128,9 +151,12 @@ class Program:
         before = {name: os.environ.get(name) for name in ("RT_TOKEN", "TRYTON_KEY")}
         os.environ.update({name: self.environ[name] for name in before})
         try:
-            with open_pair(config.load(self.file), "main", clock=QuickClock()) as pair:
+            loaded = config.load(self.file)
+            start_logging(loaded.log, debug=True)
+            with open_pair(loaded, "main", clock=QuickClock()) as pair:
                 yield pair
         finally:
+            stop_logging()
             for name, value in before.items():
                 if value is None:
                     del os.environ[name]
@@ -139,7 +165,9 @@ class Program:
 
     def sync(self) -> run.Report:
         with self.pair() as pair:
-            return run.sync(pair)
+            report = run.sync(pair)
+        self.printed[f"{len(self.printed)} report"] = repr(report)
+        return report
 
     def settle(self, most: int = 6) -> list[run.Report]:
         """Syncs until one makes no write: what the design promises to take six runs at most."""
@@ -148,6 +176,15 @@ class Program:
             assert len(reports) < most, [one.counts() for one in reports]
             reports.append(self.sync())
         return reports
+
+    def told(self, world: World) -> dict[str, list[str]]:
+        """Where in its folder or in what it printed there is a canary. Looks again only after a change."""
+        files = [(path, path.stat()) for path in sorted(self.folder.rglob("*")) if path.is_file()]
+        now = len(self.printed), [(path.name, of.st_size, of.st_mtime_ns) for path, of in files]
+        if now == self._looked_at:
+            return {}
+        self._looked_at = now
+        return world.canaries.told(self.folder, self.printed)
 
     def later(self) -> None:
         """As if an hour had gone by since the last write whose answer nobody heard."""

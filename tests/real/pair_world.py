@@ -25,6 +25,7 @@ from typing import Any
 from connector.sandbox.data import Dataset, Person, make
 
 from . import recipes, servers
+from .pair_canaries import WORD, Canaries, planted
 from .request_tracker_people import People
 from .tryton_people import COMPANY
 from .tryton_people import Person as Seller
@@ -86,7 +87,8 @@ class World:
         self.rt, self.tryton = both.rt, both.tryton
         self.agent, self.seller = People(both.rt), Seller(both.tryton)
         self.folder = folder
-        self.data: Dataset = make(11, tickets=TICKETS, people=PEOPLE, companies=12, deals=DEALS)
+        self.data: Dataset = planted(make(11, tickets=TICKETS, people=PEOPLE, companies=12, deals=DEALS))
+        self.canaries = Canaries(self.data, (*both.rt.tokens.values(), both.tryton.key))
         self.filled = Filled()
         self.state = ""
         """The saved state that the servers were last put back to, '' when unknown."""
@@ -167,7 +169,7 @@ class World:
     def _fill_tryton(self) -> None:
         category = self.seller.category(COMPANY)
         firms = [{"name": firm.name, "categories": [["add", [category]]]} for firm in self.data.companies]
-        known = [n for n, one in enumerate(self.data.people) if one.in_crm and one.name != "Reception Two"]
+        known = [n for n, one in enumerate(self.data.people) if one.in_crm and one.name != f"Reception Two {WORD}"]
         ids = self._bulk("party.party", [*(_party(self.data.people[n]) for n in known), *firms])
         self.filled.parties = dict(zip(known, ids, strict=False))
         deals = [n for n, one in enumerate(self.data.deals) if one.people and one.people[0] in self.filled.parties]

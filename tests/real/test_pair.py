@@ -21,6 +21,7 @@ import pytest
 from connector import run
 
 from . import servers
+from .pair_canaries import OTHER_PHONE, PHONE, WORD
 from .pair_program import Program, Said
 from .pair_world import FILLED, TOKEN, US, Text, World, keys, money
 from .request_tracker_people import NUMBERS
@@ -38,6 +39,17 @@ def world(real_servers: servers.RealServers, tmp_path_factory: pytest.TempPathFa
     made.fill()
     yield made
     real_servers.reset()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_told(world: World) -> Iterator[None]:
+    """After each test: no customer's word, address or phone, and no secret, in anything that a Deskbridge left behind.
+
+    That is what it printed, its log at debug level, the journal's bytes, the metrics, and the reports of runs.
+    """
+    yield
+    told = {str(program.folder): found for program in Program.every if (found := program.told(world))}
+    assert not told
 
 
 @dataclass
@@ -111,10 +123,10 @@ def case(living: Program, world: World) -> Callable[[str], Case]:
     """Makes a customer of this name, who asks something, and syncs."""
 
     def make(name: str) -> Case:
-        mail = f"{name.casefold().replace(' ', '.')}.{next(NUMBERS)}@cases.example"
-        party = world.seller.party(name, emails=[mail], phones=["+32470112233"])
-        deal = world.seller.deal(f"Tills for {name}", party, amount=money("100.00"))
-        ticket = world.agent.asks(f"{name} has a question", by=mail)
+        mail = f"{name.casefold().replace(' ', '.')}.{next(NUMBERS)}@{WORD.casefold()}.example"
+        party = world.seller.party(name, emails=[mail], phones=[PHONE])
+        deal = world.seller.deal(f"Tills for {name}, {WORD}", party, amount=money("100.00"))
+        ticket = world.agent.asks(f"{name} has a question on {WORD}", by=mail)
         assert [report.exit_code for report in living.settle()][-1] == 0
         ((user,),) = world.ask_rt("SELECT id FROM Users WHERE EmailAddress = ?", mail)
         return Case(ticket, party, deal, user)
@@ -237,22 +249,22 @@ def test_stage_and_amount_of_a_deal_reach_the_ticket(
 
 def test_names_and_phones_flow_both_ways(living: Program, world: World, case: Callable[[str], Case]) -> None:
     one, other = case("Nora Namer"), case("Otto Other")
-    assert _user(world, one.user) == ("Nora Namer", "+32470112233"), "blanks were filled"
-    world.agent.call("PUT", f"/user/{one.user}", json={"WorkPhone": "+32 470 77 66 55"})
-    world.seller.change("party.party", one.party, name="Renamed In Tryton")
-    world.agent.call("PUT", f"/user/{other.user}", json={"RealName": "Renamed In Tracker"})
+    assert _user(world, one.user) == ("Nora Namer", PHONE), "blanks were filled"
+    world.agent.call("PUT", f"/user/{one.user}", json={"WorkPhone": OTHER_PHONE})
+    world.seller.change("party.party", one.party, name=f"{WORD} In Tryton")
+    world.agent.call("PUT", f"/user/{other.user}", json={"RealName": f"{WORD} In Tracker"})
     assert living.settle()[0].exit_code == 0
-    assert _user(world, one.user)[0] == "Renamed In Tryton"
-    assert _party(world, one.party) == ("Renamed In Tryton", ["+32470776655"])
-    assert _party(world, other.party)[0] == "Renamed In Tracker"
+    assert _user(world, one.user)[0] == f"{WORD} In Tryton"
+    assert _party(world, one.party) == (f"{WORD} In Tryton", ["+32470776655"])
+    assert _party(world, other.party)[0] == f"{WORD} In Tracker"
     _idle(living, world)
 
 
 def test_notes_flow_both_ways_and_stay_internal(living: Program, world: World, case: Callable[[str], Case]) -> None:
     one = case("Nils Noted")
-    world.agent.says(one.ticket, "comment", "<p>Desk says src-live1, <b>between us</b></p>")
-    world.agent.says(one.ticket, "correspond", "<p>Dear customer, src-live2</p>")
-    world.seller.note(f"sale.opportunity,{one.deal}", "Sales says src-live3")
+    world.agent.says(one.ticket, "comment", f"<p>Desk says src-live1, <b>between us</b>, {WORD} {PHONE}</p>")
+    world.agent.says(one.ticket, "correspond", f"<p>Dear {WORD}, src-live2</p>")
+    world.seller.note(f"sale.opportunity,{one.deal}", f"Sales says src-live3 of {WORD}")
     mails, public = len(world.rt.mail()), len([text for text in world.rt_texts() if text.kind == "Correspond"])
     assert living.settle()[0].exit_code == 0
     there = [text.on for text in _holding(world.tryton_texts(), "src-live1")]
@@ -297,8 +309,8 @@ def test_a_conflict_waits_for_a_person_and_is_carried_out_as_decided(
     living: Program, world: World, case: Callable[[str], Case]
 ) -> None:
     one = case("Connie Conflict")
-    world.agent.call("PUT", f"/user/{one.user}", json={"RealName": "As The Desk Knows"})
-    world.seller.change("party.party", one.party, name="As Sales Knows")
+    world.agent.call("PUT", f"/user/{one.user}", json={"RealName": f"{WORD} As The Desk Knows"})
+    world.seller.change("party.party", one.party, name=f"{WORD} As Sales Knows")
     waiting = living.call("sync")
     assert waiting.code == 3, waiting
     listed = living.call("review", "list", "--json")
@@ -306,12 +318,15 @@ def test_a_conflict_waits_for_a_person_and_is_carried_out_as_decided(
     (review,) = listed.data["reviews"]
     assert (review["kind"], review["detail"]["crm"]) == ("conflict", f"crm:contact:{one.party}")
     assert "Knows" not in listed.out + waiting.out + waiting.err
-    assert (_user(world, one.user)[0], _party(world, one.party)[0]) == ("As The Desk Knows", "As Sales Knows")
+    assert (_user(world, one.user)[0], _party(world, one.party)[0]) == (
+        f"{WORD} As The Desk Knows",
+        f"{WORD} As Sales Knows",
+    )
     assert living.call("sync").code == 3, "it stays open until somebody decides"
     assert living.call("review", "decide", str(review["id"]), "desk").code == 0
     done = living.call("sync")
     assert done.code == 0, done
-    assert (_user(world, one.user)[0], _party(world, one.party)[0]) == ("As The Desk Knows",) * 2
+    assert (_user(world, one.user)[0], _party(world, one.party)[0]) == (f"{WORD} As The Desk Knows",) * 2
     _idle(living, world)
 
 
@@ -352,8 +367,7 @@ def killed(world: World, tmp_path_factory: pytest.TempPathFactory) -> Killed:
             second = program.call("sync")
             took, lived = time.monotonic() - begun, process.poll() is None
         process.kill()
-        process.communicate()
-        ends.append(process.returncode)
+        ends.append(program.end(process, "sync, killed").code)
         world.quiet()
         program.later()
     reports = program.settle()
@@ -445,3 +459,46 @@ def test_a_token_that_is_no_longer_valid_asks_for_a_person_and_writes_nothing(wo
         assert "Traceback" not in said.err
         assert world.rt.tokens["revoked"] not in said.out + said.err
     assert world.counts() == before
+
+
+# -- what is told
+
+
+def test_no_command_tells_of_a_customer(living: Program, world: World, case: Callable[[str], Case]) -> None:
+    """What any test here leaves behind is looked at by `nothing_is_told`; this one has every command speak."""
+    one = case(f"Carla {WORD}")
+    world.agent.call("PUT", f"/user/{one.user}", json={"RealName": f"Desk {WORD}", "WorkPhone": OTHER_PHONE})
+    world.seller.change("party.party", one.party, name=f"Sales {WORD}")
+    world.agent.says(one.ticket, "comment", f"<p>{WORD}, call {PHONE}</p>")
+    world.seller.note(f"party.party,{one.party}", f"{WORD} was promised")
+    commands: dict[tuple[str, ...], set[int]] = {
+        ("plan",): {0}, ("plan", "--json"): {0}, ("--debug", "sync", "--json"): {3}, ("status",): {0},
+        ("review", "list", "--json"): {3}, ("review", "list", "--all"): {3}, ("status", "--json"): {0},
+        ("why", f"ticket:{one.ticket}"): {0}, ("why", f"crm:contact:{one.party}", "--json"): {0}, ("config",): {0},
+        ("check", "--json"): {0, 3}, ("audit", "--json"): {0, 3}, ("--debug", "undo", "1", "--dry-run"): {0, 3},
+    }  # fmt: skip
+    for command, codes in commands.items():
+        said = living.call(*command)
+        assert said.code in codes, (command, said)
+        assert said.out or said.err, command
+    for review in living.call("review", "list", "--json").data["reviews"]:
+        living.call("review", "show", str(review["id"]))
+        living.call("review", "decide", str(review["id"]), "desk")
+    living.call("sync", "--json")
+    journal = b"".join(content for _, content in living.state())
+    assert f"crm:contact:{one.party}".encode() in journal, "the journal was looked at"
+    assert b" DEBUG " in (living.folder / "log").read_bytes(), "the log was looked at"
+    assert (living.folder / "deskbridge.prom").stat().st_size
+
+
+def test_a_canary_would_be_seen(living: Program, world: World) -> None:
+    """In a file, in what was printed, in whatever case; else the tests above look at nothing."""
+    for number, leak in enumerate((WORD.upper(), PHONE[-9:], world.tryton.key, world.rt.tokens["revoked"])):
+        assert not living.told(world)
+        living.printed[f"leak {number}"] = f"said {leak}."
+        assert list(living.told(world)) == [f"leak {number}"]
+        del living.printed[f"leak {number}"]
+        path = living.folder / "leak.bin"
+        path.write_bytes(b"\x00" + leak.encode() + b"\xff")
+        assert list(living.told(world)) == ["leak.bin"]
+        path.unlink()
