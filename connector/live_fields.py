@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from connector.adapter import FieldInfo
-from connector.errors import DeskbridgeError, MappingError, Unauthorized
+from connector.errors import DeskbridgeError, MappingError, TryLater, Unauthorized
 from connector.journal import Journal
 from connector.mapping.validate import validate
 from connector.model import Record, Side
@@ -18,7 +18,8 @@ _VALIDATED = "mapping validated"
 class LiveFields:
     """What one run knows of them. Both questions raise MappingError naming every field that does not fit.
 
-    A vendor that cannot list its fields stops nobody: `warnings` says so, and the next run asks again.
+    A vendor that does not let us list its fields stops nobody: `warnings` says so, and the next run asks again. One that
+    takes no request at all raises Unauthorized or TryLater, as it would when it is polled.
     """
 
     def __init__(self, pair: Pair, journal: Journal, *, record: bool) -> None:
@@ -28,10 +29,7 @@ class LiveFields:
         self._asked: set[Side] = set()
 
     def validate(self) -> None:
-        """Asks both vendors when what the mapping names, or an account, is not what was last found to fit; else nobody.
-
-        Raises Unauthorized too.
-        """
+        """Asks both vendors when what the mapping names, or an account, is not what was last found to fit; else nobody."""
         named = self._fingerprint()
         if self.journal.pair_meta(_VALIDATED) == named:
             return
@@ -76,7 +74,7 @@ class LiveFields:
         self._asked.add(side)
         try:
             return self.pair.adapters[side].describe()
-        except Unauthorized:
+        except (Unauthorized, TryLater):  # the poll would be told the same
             raise
         except DeskbridgeError as error:
             where = "help desk" if side is Side.DESK else "CRM"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.errors import Forbidden, MappingError, TryLater, Unauthorized
+from connector.errors import BadAnswer, DeskbridgeError, Forbidden, MappingError, TryLater, Unauthorized
 from connector.mapping.rules import Direction
 from connector.model import Role
 from connector.sandbox.memory_terms import Call
@@ -91,9 +91,9 @@ def test_what_was_found_to_fit_is_asked_about_once_and_never_in_an_idle_run(tmp_
     assert asked(house).count("describe") == 4
 
 
-@pytest.mark.parametrize("error", [Forbidden("the field lists need another scope"), TryLater("busy")])
+@pytest.mark.parametrize("error", [Forbidden("the field lists need another scope"), BadAnswer("that is not JSON")])
 def test_a_vendor_that_cannot_list_its_fields_stops_nobody_and_is_asked_again(
-    tmp_path: Path, error: Forbidden | TryLater
+    tmp_path: Path, error: Forbidden | BadAnswer
 ) -> None:
     house = House(tmp_path)
 
@@ -123,14 +123,15 @@ def test_a_vendor_that_cannot_list_its_fields_stops_nobody_and_is_asked_again(
     assert asked(house) == ["poll", "poll"]
 
 
-def test_refused_credentials_are_not_tried_a_second_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [Unauthorized("these credentials are refused"), TryLater("down for maintenance")])
+def test_a_vendor_that_takes_no_request_is_not_asked_a_second_time(tmp_path: Path, error: DeskbridgeError) -> None:
     house = House(tmp_path)
 
     def refuse(_: Call) -> None:
-        raise Unauthorized("these credentials are refused")
+        raise error
 
     house.desk_adapter.before = refuse
-    with pytest.raises(Unauthorized):
+    with pytest.raises(type(error)):
         house.sync()
     assert asked(house) == ["describe"]
 
