@@ -474,7 +474,8 @@ def test_no_command_tells_of_a_customer(living: Program, world: World, case: Cal
     commands: dict[tuple[str, ...], set[int]] = {
         ("plan",): {0}, ("plan", "--json"): {0}, ("--debug", "sync", "--json"): {3}, ("status",): {0},
         ("review", "list", "--json"): {3}, ("review", "list", "--all"): {3}, ("status", "--json"): {0},
-        ("why", f"ticket:{one.ticket}"): {0}, ("why", f"crm:contact:{one.party}", "--json"): {0}, ("config",): {0},
+        ("why", f"ticket:{one.ticket}"): {0}, ("why", f"crm:contact:{one.party}", "--json"): {0},
+        ("config", "explain"): {0}, ("config", "check"): {0},
         ("check", "--json"): {0, 3}, ("audit", "--json"): {0, 3}, ("--debug", "undo", "1", "--dry-run"): {0, 3},
     }  # fmt: skip
     for command, codes in commands.items():
