@@ -116,8 +116,7 @@ class Api:
 
     def transaction(self, number: str) -> Json:
         """One transaction. One call."""
-        answer: Json = self.http.get(f"/transaction/{number}").json()
-        return answer
+        return _object(self.http.get(f"/transaction/{number}").json())
 
     def bodies(self, numbers: Sequence[int]) -> dict[int, Json]:
         """The written part of each transaction (HTML before text), files left out. One call a hundred parts."""
@@ -152,7 +151,7 @@ class Api:
             answer = self.http.get(f"/ticket/{number}")
         except NotFound:
             return None
-        return answer.json(), answer.headers.get("ETag", "").strip('"')
+        return _object(answer.json()), answer.headers.get("ETag", "").strip('"')
 
     def versions(self, ids: Sequence[str]) -> dict[str, str]:
         """Each ticket's last transaction, which is its ETag. One call where they are fresh, else one more each."""
@@ -194,7 +193,7 @@ class Api:
             answer = self.http.get(f"/user/{number}")
         except NotFound:
             return None
-        return answer.json(), answer.headers.get("ETag", "").strip('"')
+        return _object(answer.json()), answer.headers.get("ETag", "").strip('"')
 
     def users(self, column: str, values: Sequence[str]) -> list[Json]:
         """The users whose `Name` or `EmailAddress` RT takes for one of these; the caller compares. One call a hundred.
@@ -222,20 +221,22 @@ class Api:
         """The custom fields of `RT::Queue-RT::Ticket` or `RT::User`. One call."""
         params = {"fields": "Name,Type,MaxValues,LookupType"}
         found = self._all("/customfields", params, json=[{"field": "LookupType", "value": of}])
-        return [item for item in found if item.get("LookupType") == of]
+        return [item for item in found if item.get("LookupType") == of and _text(item, "Name")]
 
     def options(self, field: str) -> tuple[str, ...]:
         """The values that a Select field offers. One call."""
-        values = self.http.get(f"/customfield/{field}").json().get("Values") or ()
-        return tuple(str(value["name"] if isinstance(value, dict) else value) for value in values)
+        values = _object(self.http.get(f"/customfield/{field}").json()).get("Values") or []
+        if not isinstance(values, list):
+            raise BadAnswer("Request Tracker answered the values of a field in another form than a list")
+        return tuple(_text(value, "name") if isinstance(value, dict) else str(value) for value in values)
 
     def queues(self) -> list[str]:
         """The names of the queues that the account sees. One call."""
-        return [str(item["Name"]) for item in self._all("/queues/all", {"fields": "Name"}, get=True)]
+        return [_text(item, "Name") for item in self._all("/queues/all", {"fields": "Name"}, get=True)]
 
     def release(self) -> str:
         """RT's version, such as `5.0.3`. One call."""
-        return str(self.http.get("/rt").json().get("Version", ""))
+        return str(_object(self.http.get("/rt").json()).get("Version", ""))
 
     # -- paging
 
@@ -251,7 +252,7 @@ class Api:
         self, path: str, params: Json, *, json: Any = None, get: bool = False, visible: bool = False
     ) -> Iterator[Json]:
         """Every row of a search. `visible`: all rows can be seen by the account, so a short page is the last."""
-        page = 1
+        page, empty = 1, 0
         while True:
             if json is not None or get:
                 where = {**params, "per_page": str(ROWS), "page": str(page)}
@@ -262,7 +263,8 @@ class Api:
             yield from answer["items"]
             total, count = answer.get("total"), len(answer["items"])
             ended = page * ROWS >= total if total is not None else count < ROWS if visible else count == 0
-            if ended:
+            empty = 0 if count else empty + 1
+            if ended or empty == BLIND_PAGES:  # a total that no page lives up to has no end
                 return
             page += 1
 
@@ -340,9 +342,25 @@ def _any(column: str, ids: Iterable[Any]) -> str:
     return "(" + " OR ".join(f"{column} = {int(number)}" for number in ids) + ")"
 
 
+def _object(answer: Any) -> Json:
+    if not isinstance(answer, dict):
+        raise BadAnswer("Request Tracker answered something else than an object")
+    return answer
+
+
+def _text(item: Json, name: str) -> str:
+    value = item.get(name)
+    if not isinstance(value, str):
+        raise BadAnswer(f"Request Tracker answered something whose {name} is no text")
+    return value
+
+
 def _listed(answer: Any) -> Json:
     items = answer.get("items") if isinstance(answer, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BadAnswer("Request Tracker answered a search without a list of items")
+    total = answer.get("total")
+    if total is not None and (not isinstance(total, int) or isinstance(total, bool)):
+        raise BadAnswer("Request Tracker answered a search whose total is no number")
     listed: Json = answer
     return listed

@@ -41,11 +41,19 @@ class Shape:
 
 
 def ticket_ref(number: Any) -> Ref:
-    return Ref(Side.DESK, Kind.TICKET, plain_id(number))
+    return _ref(Kind.TICKET, number)
 
 
 def contact_ref(number: Any) -> Ref:
-    return Ref(Side.DESK, Kind.CONTACT, plain_id(number))
+    return _ref(Kind.CONTACT, number)
+
+
+def _ref(kind: Kind, number: Any) -> Ref:
+    """By number: some of RT's answers name a user by login, which may be an address, and refs are in logs and journal."""
+    text = plain_id(number)
+    if not text.isdecimal():
+        raise BadAnswer(f"Request Tracker answered a {kind} whose id is no number")
+    return Ref(Side.DESK, kind, text)
 
 
 @readable("a ticket")

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -60,6 +60,27 @@ def _places(value: Any, way: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     for name, one in inner:
         yield (*way, name)
         yield from _places(one, (*way, name))
+
+
+class Answered:
+    """What a vendor's calls are sent with: the first request is answered with one JSON, those after it with another."""
+
+    headers: ClassVar = {"Date": "Sun, 22 Nov 2026 13:14:53 GMT", "ETag": '"9"'}
+    status = 200
+
+    def __init__(self, answer: Any, then: Any) -> None:
+        self._answers, self.calls = (answer, then), 0
+
+    def send(self, *_: Any, **__: Any) -> Answered:
+        self.calls += 1
+        assert self.calls < 100, "it asks for ever"
+        return self
+
+    def get(self, *_: Any) -> Answered:
+        return self.send()
+
+    def json(self) -> Any:
+        return self._answers[self.calls > 1]
 
 
 class Looks:
