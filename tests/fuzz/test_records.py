@@ -6,7 +6,7 @@ What they say then holds no customer's word: every text of the rows, and what is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +23,13 @@ from connector.sandbox.zendesk import ZendeskSandbox
 from .spoiling import ADDRESS, PHONE, WORD, Looks, bounded, spoilt
 
 look = Looks()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rows_were_spoilt_enough() -> Iterator[None]:
+    """Else the tests of this file look at nothing."""
+    yield
+    look.was_enough()
 
 
 # -- Zendesk
@@ -96,11 +103,6 @@ def test_nutshell(changes: dict[int, Any]) -> None:
     look("nutshell note", lambda row: reader.note(row, Author("Ann")), sandbox.record(note), changes)
     values = {"customFields": [{"id": "1-Tier", "value": WORD}]}
     look("nutshell custom fields", lambda row: list(nutshell.custom_values(row))[:0], values, changes)
-
-
-def test_the_rows_were_spoilt_enough() -> None:
-    """Else the tests above look at nothing. (After them, in this file's order; alone it has nothing to say.)"""
-    look.was_enough()
 
 
 def test_a_text_where_a_list_belongs_is_not_read_as_its_letters(desk: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ What they say then holds no customer's word: every text of the rows, and what is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,14 @@ from connector.errors import BadAnswer
 from .spoiling import ADDRESS, PHONE, WORD, Answered, Looks, bounded, spoilt
 
 look = Looks()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rows_were_spoilt_enough() -> Iterator[None]:
+    """Else the tests of this file look at nothing."""
+    yield
+    look.was_enough({"rt one ticket", "rt one transaction", "rt one user", "rt release"})
+
 
 SHAPE = rt.Shape("https://desk.example", "Tags", frozenset({"open"}), frozenset({"Several"}))
 PERSON = {
@@ -91,11 +99,6 @@ def test_the_lists_of_request_tracker(changes: dict[int, Any]) -> None:
     look("rt options", by(lambda api: api.options("3")), {**named, "Values": ["a", {"name": "b"}]}, changes)
     look("rt queues", by(lambda api: api.queues()), listed(named), changes)
     look("rt release", by(lambda api: api.release()), {"Version": "5.0.3", "Plugins": []}, changes)
-
-
-def test_the_rows_were_spoilt_enough() -> None:
-    """Else the tests above look at nothing. (After them, in this file's order; alone it has nothing to say.)"""
-    look.was_enough({"rt one ticket", "rt one transaction", "rt one user", "rt release"})
 
 
 def test_a_total_that_no_page_lives_up_to_ends_a_search() -> None:

@@ -5,11 +5,12 @@ What they say then holds no customer's word: every text of the rows, and what is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from connector.crms import _tryton_records as tryton
@@ -19,6 +20,14 @@ from connector.model import Kind, Ref, Side
 from .spoiling import ADDRESS, PHONE, WORD, Answered, Looks, bounded, spoilt
 
 look = Looks()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _rows_were_spoilt_enough() -> Iterator[None]:
+    """Else the tests of this file look at nothing."""
+    yield
+    look.was_enough()
+
 
 ACCOUNT = tryton.Account("https://crm.example/#firm/model", "Company", ("lead_score",), ("priority",))
 AT = encode(datetime.fromisoformat("2026-11-22T13:14:53.123456Z"))
@@ -75,8 +84,3 @@ def test_the_lists_of_tryton(changes: dict[int, Any]) -> None:
     )
     look("tryton by id", by(lambda rest: rest.by_id("ir.note", [5], ["message"])), [NOTE], changes)
     look("tryton definitions", by(lambda rest: rest.definitions("ir.note")), {"name": {"type": "char"}}, changes)
-
-
-def test_the_rows_were_spoilt_enough() -> None:
-    """Else the tests above look at nothing. (After them, in this file's order; alone it has nothing to say.)"""
-    look.was_enough()
