@@ -50,9 +50,11 @@ class Applier:
         self.settings = settings or Settings()
         self.stop, self.progress = stop, progress
         self.confirmer = Confirmer(journal, clock, run=run, stream=stream, watched=watched, keep=self.settings.keep)
-        self.doubts = Doubts(adapters, journal, clock, self.confirmer, run=run, settle_wait=self.settings.settle_wait)
         self.answers = Answers(
             adapters, journal, clock, self.confirmer, run=run, stream=stream, attempts=self.settings.attempts
+        )
+        self.doubts = Doubts(
+            adapters, journal, clock, self.confirmer, self.answers, run=run, settle_wait=self.settings.settle_wait
         )
 
     def apply(

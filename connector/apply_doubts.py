@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from connector.adapter import Adapter, AddNote, Outcome, PutEntry, Status, Write, is_create
+from connector.apply_answers import Answers
 from connector.apply_confirm import Confirmer
 from connector.apply_work import Applied, Work
-from connector.errors import DeskbridgeError
+from connector.errors import BadAnswer, DeskbridgeError, OutcomeUnknown
 from connector.journal import Journal
 from connector.model import Ref, Side
 from connector.operations import Operation, pending
@@ -25,12 +26,14 @@ class Doubts:
         journal: Journal,
         clock: Clock,
         confirmer: Confirmer,
+        answers: Answers,
         *,
         run: int,
         settle_wait: float,
     ) -> None:
         """`settle_wait`: seconds that are waited for a vendor's settle time at the most."""
-        self.adapters, self.journal, self.clock, self.confirmer = adapters, journal, clock, confirmer
+        self.adapters, self.journal, self.clock = adapters, journal, clock
+        self.confirmer, self.answers = confirmer, answers
         self.run, self.settle_wait = run, settle_wait
 
     def settle(
@@ -66,21 +69,32 @@ class Doubts:
             if not self._wait_until_settled(side, [intents[op.key] for op in ops if op.key in intents]):
                 applied.unknown += len(ops)
                 continue
-            try:
-                writes = [_as_sent(op.write, intents.get(op.key)) for op in ops]
-                answers = self.adapters[side].look_up(writes)
-            except DeskbridgeError as error:
-                applied.unknown += len(ops)
-                applied.errors.append(error)
-                continue
+            answers = self._look_up(side, [_as_sent(op.write, intents.get(op.key)) for op in ops])
             for op in ops:
-                found = answers.get(op.key)
-                if found is None:
-                    ready.append(op)
-                else:
-                    self.confirmer.confirm(_as_written(op, intents.get(op.key)), found, work, applied, found=True)
+                match answers.get(op.key):
+                    case None:
+                        ready.append(op)
+                    case BadAnswer() | OutcomeUnknown() as error:
+                        self.answers.take(op, Outcome(key=op.key, status=Status.UNKNOWN, error=error), work, applied)
+                    case DeskbridgeError() as error:
+                        applied.unknown += 1
+                        applied.errors += [error] if error not in applied.errors else []
+                    case Outcome() as found:
+                        self.confirmer.confirm(_as_written(op, intents.get(op.key)), found, work, applied, found=True)
         order = {op.key: index for index, op in enumerate(operations)}
         return sorted(ready, key=lambda op: order[op.key])
+
+    def _look_up(self, side: Side, writes: Sequence[Write]) -> dict[str, Outcome | DeskbridgeError | None]:
+        """What the vendor shows of each write, or why it cannot say. One that cannot be told leaves no other in doubt."""
+        try:
+            return dict(self.adapters[side].look_up(writes))
+        except (BadAnswer, OutcomeUnknown) as error:
+            if len(writes) == 1:
+                return {writes[0].key: error}
+        except DeskbridgeError as error:
+            return {write.key: error for write in writes}
+        half = len(writes) // 2
+        return self._look_up(side, writes[:half]) | self._look_up(side, writes[half:])
 
     def _wait_until_settled(self, side: Side, intents: Iterable[Intent]) -> bool:
         settle = self.adapters[side].capabilities.settle

@@ -286,8 +286,9 @@ class MemoryAdapter:
             if self.world.indexed(ref) is None or ref in self.world.hidden:
                 continue
             if record := self.world.records.get(ref):
-                return _of_record(write.key, record)
+                return _of_record(write.key, self.world.read(record))
             if note := self.world.notes.get(ref):
+                self.world.read(note)
                 if self._read(note).key != write.key:
                     return None
                 made = self._of_note(write.key, note)

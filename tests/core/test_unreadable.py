@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from connector.errors import OutcomeUnknown
 from connector.model import Ref, Side
 from connector.results import Report
 from connector.reviews import decide
-from connector.sandbox.memory_terms import CRM
+from connector.sandbox.memory_terms import CRM, Call
 from connector.state import ReviewKind
-from tests.core.house import House
+from tests.core.house import House, rules
 
 
 class Town(House):
@@ -206,6 +207,37 @@ def test_who_needs_a_record_that_cannot_be_read_waits_alone(town: Town) -> None:
     town.crm.spoilt.clear()
     assert town.sync().exit_code == 0
     assert town.crm_shows(second)
+
+
+def test_what_cannot_be_looked_up_leaves_nothing_else_in_doubt(tmp_path: Path) -> None:
+    """The answers to six notes were lost; when they are looked for, one of them cannot be read."""
+    town = Town(tmp_path, mapping=rules(notes_to_desk=None), crm=WATCHED)
+    for ticket in town.tickets:
+        town.desk_note(ticket, "Ask sales first")
+
+    def lose(call: Call) -> None:
+        if call.name == "note":
+            raise OutcomeUnknown("no answer")
+
+    town.crm_adapter.after = lose
+    town.sync()
+    town.crm_adapter.after = lambda call: None
+    made = [note.ref for note in town.crm.notes.values()]
+    assert len(made) == 6
+    town.crm.spoilt.add(made[2])
+    report = town.sync()
+    assert (report.found, report.exit_code) == (5, 1)
+    assert set(town.waiting()) == {str(town.tickets[2])}
+    codes = [town.sync().exit_code for _ in range(town.pair.attempts)]
+    assert codes[-1] == 3, "a person was asked"
+    town.crm.spoilt.clear()
+    journal = town.journal()
+    for review in journal.reviews():
+        assert review.id is not None
+        decide(journal, review.id, "made" if review.kind is ReviewKind.UNKNOWN else "again", town.clock.now())
+    journal.close()
+    assert town.sync().exit_code == 0
+    assert [note.ref for note in town.crm.notes.values()] == made, "none was made twice"
 
 
 WORDS = [f"Word {n}" for n in range(6)]

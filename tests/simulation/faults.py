@@ -127,11 +127,29 @@ def poisoned(life: PairLife) -> None:
         life.fired("poison")
 
 
+def spoilt(life: PairLife) -> None:
+    """From now on a record or a note is answered with a part missing, in polls as everywhere; later it is whole again.
+
+    It draws from a source of its own, so that lives without it are what they were before it was thought of.
+    """
+    for world in (life.house.desk, life.house.crm):
+        if world.spoilt:
+            world.spoilt.clear()
+            life.say("what was spoilt is whole again")
+            return
+    world = life.spoiling.choice((life.house.desk, life.house.crm))
+    things = sorted(ref for ref in (*world.records, *world.notes) if ref.kind is not Kind.USER)
+    if things:
+        world.spoilt.add(life.spoiling.choice(things))
+        life.say(f"{min(world.spoilt)} is spoilt")
+
+
 def past_the_poison(life: PairLife) -> None:
     """Promise 12: with a record that cannot be read, a new customer's ticket, note and link still arrive."""
-    if not life.poison:
+    unreadable = life.poison | life.house.desk.spoilt | life.house.crm.spoilt
+    if not unreadable:
         return
-    for ref in sorted(life.poison):
+    for ref in sorted(unreadable):
         if ref in (world := life.world(ref)).records and not world.get(ref).locked and ref.kind is Kind.CONTACT:
             world.edit(ref, {"name": life.people.word("name")})
     email = life.people.address().replace("box", "probe")
@@ -146,5 +164,6 @@ def past_the_poison(life: PairLife) -> None:
         life.house.clock.advance(300)
         life.sync("past the poison")
     arrived = any(token in note.body.text for note in life.house.crm.notes.values())
-    require(arrived, 12, f"{sorted(life.poison)[0]} cannot be read, and {ticket} waits for it")
-    life.poison.clear()
+    require(arrived, 12, f"{min(unreadable)} cannot be read, and {ticket} waits for it")
+    for cause in (life.poison, life.house.desk.spoilt, life.house.crm.spoilt):
+        cause.clear()

@@ -74,6 +74,8 @@ class PairLife:
         self.poison: set[Ref] = set()
         self.dry = False
         """A dry run is under way."""
+        self.spoiling = Random(f"{life.seed} spoilt")
+        self.spoils = self.spoiling.random() < 0.3
         self.answers: dict[str, list[int]] = {}
         """What the CRM found by each value in this run: how many records, each time that it was asked."""
         for adapter in (self.house.desk_adapter, self.house.crm_adapter):
@@ -86,6 +88,8 @@ class PairLife:
         self.promises = Promises(self.house)
         self.statements = 0
         self.crash_at: int | None = None
+        self.syncing = False
+        """A sync is under way: what a backfill is shown of others than tickets tells it of nothing."""
 
     def say(self, text: str) -> None:
         self.life.trace.append(text)
@@ -96,7 +100,9 @@ class PairLife:
     def sync(self, why: str, **options: Any) -> Any:
         self.answers.clear()
         began = self.house.clock.now()
+        self.syncing = True
         report = self.run(f"sync {why}", partial(connector.run.sync, self.house.pair, **options))
+        self.syncing = False
         if report is not None and report.finished:
             self.good = began
         self.right_person()
@@ -195,9 +201,14 @@ class PairLife:
         def polled(cursor: str | None, **window: Any) -> Any:
             for page in poll(cursor, **window):
                 yield page  # and it is recorded, unless this is a dry run
+                if page.unreadable:
+                    self.fired("unreadable in poll")
                 if not self.dry:
-                    now = [r for r in page.records if r == adapter.world.records.get(r.ref)]  # one may show what was
-                    self.promises.shown |= {r.ref: adapter.world.last_change(r.ref).seq for r in now}
+                    held = adapter.world.records
+                    now = {record.ref for record in page.records if record == held.get(record.ref)}  # not what was
+                    now |= {error.ref for error in page.unreadable}
+                    now = {ref for ref in now if self.syncing or ref.kind is Kind.TICKET}
+                    self.promises.shown |= {ref: adapter.world.last_change(ref).seq for ref in now}
 
         def fetched(refs: Any) -> Any:
             if self.poison & set(refs):

@@ -113,7 +113,7 @@ class Promises:
         if change.actor == US and change.action in ("note", "note.edit") and isinstance(change.after, Note):
             where = place(change.after.parent)
             self.delivered |= {(f"{t}v{revision}", where) for t, revision in TOKEN.findall(change.after.body.text)}
-        if change.actor != US and change.action == "note.delete":  # it went with its record, and is seen no more
+        if change.actor != US and change.action in ("delete", "note.delete"):  # it is seen no more
             self.keys.subtract(self.keys_of.pop(change.ref, ()))
             self.effects.subtract(self.effects_of.pop(change.ref, ()))
         if change.actor != US or change.action not in ("create", "note", "entry"):

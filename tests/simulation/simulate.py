@@ -15,7 +15,7 @@ One seed decides everything, and the same seed gives the same trace. What is che
 | 9 plan | `dry_runs.preview` (bytes of the journal), every plan made twice in another order |
 | 10 one run | `dry_runs.second_run` |
 | 11 right person | `PairLife.right_person` after every run; survivors get what the merged ones should have |
-| 12 liveness | `faults.past_the_poison`: a record that cannot be read holds nobody else up (Retry-After: tests/transport) |
+| 12 liveness | `faults.past_the_poison`: what cannot be read holds nobody else up (Retry-After: tests/transport) |
 | 13 quiet | the help desk's mails after every step; `PairLife.backfill` never writes to the help desk |
 """
 
@@ -77,6 +77,8 @@ def _step(life: PairLife) -> None:
     life.house.clock.advance(life.random.choice((0.0, 0.3, 1.0, 7.0, 90.0, 900.0)))
     happens, weights = zip(*_STEPS, strict=True)
     life.random.choices(happens, weights)[0](life)
+    if life.spoils and life.spoiling.random() < 0.05:
+        faults.spoilt(life)
 
 
 def _person(life: PairLife) -> None:
@@ -100,6 +102,7 @@ _STEPS: tuple[tuple[Callable[[PairLife], None], float], ...] = (
     (_backfill, 2.5), (dry_runs.brakes, 2.5), (faults.vanish, 1), (faults.expire, 1), (faults.poisoned, 1),
 )  # fmt: skip
 EVERY_FAULT = frozenset(faults.FAULTS) | {
-    "backfill", "brake", "half vanished", "cursor expired", "poison", "vendor's clock wrong", "values rewritten",
+    "backfill", "brake", "half vanished", "cursor expired", "poison", "unreadable in poll",
+    "vendor's clock wrong", "values rewritten",
 }  # fmt: skip
 """What must have happened in a thousand seeds, or they have tested less than they say."""
