@@ -113,7 +113,9 @@ class Promises:
         if change.actor == US and change.action in ("note", "note.edit") and isinstance(change.after, Note):
             where = place(change.after.parent)
             self.delivered |= {(f"{t}v{revision}", where) for t, revision in TOKEN.findall(change.after.body.text)}
-        if change.actor != US and change.action in ("delete", "note.delete"):  # it is seen no more
+        if change.actor != US and change.action == "delete" and not self._known_to_be_made(change.ref):
+            self.keys.subtract(self.keys_of.pop(change.ref, ()))
+        if change.actor != US and change.action == "note.delete":  # it went with its record, and is seen no more
             self.keys.subtract(self.keys_of.pop(change.ref, ()))
             self.effects.subtract(self.effects_of.pop(change.ref, ()))
         if change.actor != US or change.action not in ("create", "note", "entry"):
@@ -136,6 +138,15 @@ class Promises:
             number = change.after.title.split()[0]
             self.effects[("entry", number)] += 1
             require(self.effects[("entry", number)] == 1, 1, f"ticket {number} has two entries")
+
+    def _known_to_be_made(self, ref: Ref) -> bool:
+        """Else it was deleted before its answer was recorded, and no look-up can tell that it ever was."""
+        journal = self.house.journal()
+        try:
+            made = journal.keys(key for _, key in self.keys_of.get(ref, ()))
+        finally:
+            journal.close()
+        return ref in made.values()
 
     def _first_is_hidden(self, world: World, change: Change) -> bool:
         """A vendor that hides the record which it made, long after its settle time, is believed: the stated limit."""
