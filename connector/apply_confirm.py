@@ -164,7 +164,7 @@ class Confirmer:
         )
 
     def _pass_on(self, op: Operation) -> bool:
-        """Marks a record as changed for the others on the other side that share the written field with it."""
+        """Marks a record as changed for the others on the other side that share the written field, or the tag, with it."""
         if not op.effects.pass_on:
             return False
         if isinstance(op.write, Create):
@@ -172,7 +172,8 @@ class Confirmer:
             self.journal.mark_dirty(self.stream, tickets)
             return bool(tickets)
         ends = {end for link in self.journal.links([op.target]) for end in (link.desk, link.crm)}
-        shared = sum(end.side is not op.side and end.kind is op.source.kind for end in ends) > 1
+        untagged = isinstance(op.write, Update) and bool(op.write.remove_tags)
+        shared = sum(end.side is not op.side and (untagged or end.kind is op.source.kind) for end in ends) > 1
         if shared:
             # A backfill writes to the CRM alone: what the other tickets are to get of it is the sync's.
             for stream in {self.stream, SYNC}:

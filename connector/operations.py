@@ -43,8 +43,8 @@ class Effects:
     ruled: tuple[int, ...] = ()
     """Reviews that this carries out."""
     pass_on: bool = False
-    """A field was written that others share with the same record both ways: they are to get it too. Or a record
-    was made whose tickets have tags for it.
+    """Others share with the same record the field that was written, or the tag that was taken off it: they are to follow.
+    Or a record was made whose tickets have tags for it.
     """
 
 

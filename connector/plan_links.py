@@ -167,6 +167,7 @@ class LinkDraft:
             change.remove |= set(merged.desk_remove)
             change.tags += [(desk, crm, rows.pop(tag)) for tag in merged.desk_add]
             change.drop_tags += [(desk, crm, tag) for tag in merged.desk_remove]
+            change.pass_on |= any(row.desk_tag in merged.desk_remove for row in view.around)
             change.sources |= view.sources
             change.source = change.source or crm
             change.reasons.append(f"tags of {crm} changed")

@@ -25,6 +25,8 @@ class Wanted:
     remove: set[str] = field(default_factory=set)
     tags: list[tuple[Ref, Ref, TagBase]] = field(default_factory=list)
     drop_tags: list[tuple[Ref, Ref, str]] = field(default_factory=list)
+    pass_on: bool = False
+    """A tag goes that the record shares with others too."""
     sources: set[Ref] = field(default_factory=set)
     source: Ref | None = None
     reasons: list[str] = field(default_factory=list)
@@ -75,7 +77,7 @@ def update(change: Wanted, context: Context) -> Operation | None:
         effects=Effects(
             bases=bases, tags=tuple(change.tags), drop_tags=tuple(change.drop_tags),
             ruled=tuple(sorted({wish.review for wish in wishes if wish.review})),
-            pass_on=any(wish.rule.direction is Direction.BOTH for wish in wishes),
+            pass_on=change.pass_on or any(wish.rule.direction is Direction.BOTH for wish in wishes),
         ),
     )  # fmt: skip
 

@@ -131,6 +131,20 @@ def test_a_tag_removed_on_one_side_is_removed_on_the_other(house: House) -> None
     assert house.sync().writes == 0
 
 
+def test_a_tag_taken_off_the_contact_leaves_the_ticket_and_its_deal_in_the_same_run(house: House) -> None:
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    ticket = house.ticket(requester)
+    house.desk.tag(ticket, "refund")
+    house.sync()
+    assert "refund" in (house.record(deal).tags or set())
+    house.crm.untag(contact, "refund")
+    assert house.sync().writes == 2
+    assert "refund" not in (house.record(ticket).tags or set())
+    assert "refund" not in (house.record(deal).tags or set())
+    assert house.sync().writes == 0
+
+
 def test_a_field_flows_both_ways_and_does_not_echo(house: House) -> None:
     requester, contact = house.customer()
     house.ticket(requester)
