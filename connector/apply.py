@@ -18,6 +18,7 @@ from connector.apply_confirm import Confirmer
 from connector.apply_doubts import Doubts
 from connector.apply_work import Applied, Settings, Work
 from connector.content import Watched
+from connector.errors import DeskbridgeError
 from connector.journal import Journal
 from connector.mapping.values import value_of
 from connector.model import Note, Record, Ref, Side
@@ -130,7 +131,7 @@ class Applier:
                     self.journal.set_tag(desk, crm, tag if tag.apart else replace(tag, sure=False))
                 for base in op.effects.bases:
                     if base.half:  # whichever of both values is then there, a sync finds nothing to carry over
-                        self.confirmer.set_base(base, None)
+                        self.confirmer.set_base(base, None, heard=False)
             if self.settings.keep:
                 self.journal.changes.keep([c for unit in group for op in unit for c in self._changes(op)], now)
         if len(sending) > 1 and self.settings.workers > 1:
@@ -140,7 +141,7 @@ class Applier:
             answers = [self.adapters[unit[0].side].write(writes) for unit, writes in sending]
         broken: list[Operation] = []
         for (unit, writes), outcomes in zip(sending, answers, strict=True):
-            by_key = {outcome.key: outcome for outcome in outcomes}
+            by_key = {outcome.key: outcome for outcome in self._read_back(unit[0].side, writes, outcomes)}
             for op, write in zip(unit, writes, strict=True):
                 outcome = by_key[op.key]
                 self.progress(op, outcome)
@@ -149,6 +150,19 @@ class Applier:
                     broken.append(op)
         if broken:
             self.answers.visibility_broken(broken)
+
+    def _read_back(self, side: Side, writes: Sequence[Write], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """The outcomes, with the records of updates whose answers hold none: the vendor may have rewritten a value."""
+        sent = {write.key: write.ref for write in writes if isinstance(write, Update) and write.fields}
+        bare = {o.key: sent[o.key] for o in outcomes if o.status is Status.DONE and o.record is None and o.key in sent}
+        if not bare:
+            return outcomes
+        try:
+            answers = self.adapters[side].fetch(sorted(set(bare.values())))
+        except DeskbridgeError:
+            return outcomes  # the next poll tells, and a person is asked where that is not enough
+        now = {one.ref: one for one in answers if isinstance(one, Record)}
+        return [replace(o, record=now.get(bare[o.key])) if o.key in bare else o for o in outcomes]
 
     def _changes(self, op: Operation) -> Iterable[Change]:
         """What an update will replace."""

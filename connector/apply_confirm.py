@@ -14,7 +14,7 @@ from connector.journal.journal import SYNC
 from connector.mapping.values import value_of
 from connector.model import Kind, Ref, Side
 from connector.operations import Effects, Operation, Plan, SetBase
-from connector.state import Base, IntentState, Link, ReviewKind
+from connector.state import Base, IntentState, Link, ReviewKind, unheard
 from connector.transport import Clock
 
 _OLDER = "an older value"
@@ -93,13 +93,19 @@ class Confirmer:
         for review in effects.ruled:
             self.journal.close_review(review, "done", now)
 
-    def set_base(self, base: SetBase, outcome: Outcome | None, *, found: bool = False) -> None:
-        """Records a merge base, with what the answer shows to be stored on the written side."""
+    def set_base(self, base: SetBase, outcome: Outcome | None, *, found: bool = False, heard: bool = True) -> None:
+        """Records a merge base, with what the answer shows to be stored on the written side.
+
+        `heard=False`: for an undo's write that is about to be sent.
+        """
         crm = self.made.get(base.crm, base.crm)
         prints = self._answered(base, outcome, found)
         if base.half:
             held = self.journal.bases([base.desk]).get((base.desk, crm), {}).get(base.rule, prints)
-            prints = replace(held, crm=prints.crm) if base.written is Side.CRM else replace(held, desk=prints.desk)
+            held = prints if base.carried else held
+            origin = prints.origin if heard or base.written is None else unheard(base.written)
+            desk, there = (held.desk, prints.crm) if base.written is Side.CRM else (prints.desk, held.crm)
+            prints = Base(desk, there, origin)
         self.journal.set_base(base.desk, crm, base.rule, prints, self.run)
 
     def _stored(self, op: Operation, outcome: Outcome) -> None:
@@ -110,7 +116,7 @@ class Confirmer:
             known, stored = value_of(outcome.record, name)
             after = self.journal.prints.of(stored)
             if known and after != self.journal.prints.of(value):
-                self.journal.changes.answered(op.key, name, after)
+                self.journal.changes.answered(op.write.ref, name, self.journal.prints.of(value), after)
 
     def _answered(self, base: SetBase, outcome: Outcome | None, found: bool) -> Base:
         """The base as the vendor really stored the value: it may have rounded, trimmed or rewritten it.

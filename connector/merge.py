@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from connector.mapping.rules import FieldRule, Policy, TagRules
 from connector.mapping.values import value_of
 from connector.model import Record, Side, Value
-from connector.state import Base, Prints, TagBase, same
+from connector.state import Base, Prints, TagBase, same, unheard
 
 
 class Action(StrEnum):
@@ -60,9 +60,15 @@ def decide(
         return _first(rule, desk, crm, desk_value, crm_value, prints, ruling)
     desk_changed, crm_changed = desk_print != base.desk, crm_print != base.crm
     if not desk_changed and not crm_changed:
+        if base.origin in _UNHEARD:
+            return Decision(Action.AGREE, "what an undo wrote is there")
         return Decision(Action.NOTHING, "unchanged")
     if _agree(rule, desk_value, crm_value):
         return Decision(Action.AGREE, "both sides say the same")
+    if desk_changed != crm_changed and base.origin == unheard(Side.DESK if desk_changed else Side.CRM):
+        # A person's edit, or what the vendor made of the value that an undo restored: nobody can tell.
+        asked = replace(rule, policy=Policy.REVIEW)
+        return _settle(asked, desk, crm, desk_value, crm_value, prints, ruling, "an undo's answer was lost")
     if desk_changed and not crm_changed:
         if rule.direction.reaches_crm:
             return Decision(Action.TO_CRM, "changed at the help desk", rule.to_crm(desk_value))
@@ -72,6 +78,9 @@ def decide(
             return Decision(Action.TO_DESK, "changed in the CRM", rule.to_desk(crm_value))
         return Decision(Action.NOTHING, "changed in the CRM, and the rule goes the other way")
     return _settle(rule, desk, crm, desk_value, crm_value, prints, ruling, "changed on both sides")
+
+
+_UNHEARD = frozenset(map(unheard, Side))
 
 
 def _first(

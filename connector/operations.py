@@ -25,6 +25,8 @@ class SetBase:
     field: str = ""
     half: bool = False
     """Only the written side's print moves: what the other side last agreed to stays, so that no change there is missed."""
+    carried: bool = False
+    """With `half`: the other side still holds what was carried over and is now taken back, and agrees to keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,12 @@ class Base:
     desk: str
     crm: str
     origin: str = ""
-    """The side whose value it was."""
+    """The side whose value it was; `unheard(side)` where it is not known whether that side holds it."""
+
+
+def unheard(side: Side) -> str:
+    """The origin of a base that an undo's write would bring about on this side, until its answer is heard."""
+    return f"unheard {side}"
 
 
 @dataclass(frozen=True, slots=True)

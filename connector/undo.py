@@ -13,6 +13,7 @@ from connector.lock import only_run
 from connector.pair import Pair
 from connector.results import Report
 from connector.run_frame import Progress, Stop
+from connector.state import IntentState
 from connector.undo_plan import Left, UndoPlan, plan_undo
 
 _ROUNDS = 4
@@ -102,6 +103,7 @@ def _work(
         pair.adapters, journal, pair.clock, run=ident, stream=SYNC, watched=pair.watched, settings=settings, stop=stop,
         progress=progress,
     )  # fmt: skip
+    _land(pair, journal, run, settings.settle_wait)
     for number in range(_ROUNDS):
         made = plan_undo(pair.adapters, journal, pair.rules, pair.identity, run)
         report.left = made.left
@@ -116,6 +118,17 @@ def _work(
         report.finished = not stop()
         if not applied.stale or stop():
             return
+
+
+def _land(pair: Pair, journal: Journal, run: int, most: float) -> None:
+    """Waits until what the run may still have in flight has landed: it would bring back what is undone."""
+    now, remaining = pair.clock.now(), 0.0
+    for intent in journal.intents_of_run(run):
+        if intent.state in (IntentState.SENT, IntentState.VOID):
+            settle = pair.adapters[intent.side].capabilities.settle
+            remaining = max(remaining, settle - (now - intent.at).total_seconds())
+    if remaining > 0:
+        pair.clock.sleep(min(remaining, most))
 
 
 def _known(journal: Journal, run: int) -> RunRow:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from connector.adapter import Adapter, DeleteNote, Update
+from connector.errors import MappingError
 from connector.journal import Journal
-from connector.mapping.rules import Rules
+from connector.mapping.rules import FieldRule, Rules
 from connector.mapping.values import value_of
 from connector.model import Kind, Record, Ref, Side, Value
 from connector.operations import Effects, Operation, Plan, SetBase
 from connector.reading import Reader
-from connector.state import Base, Intent, IntentState, Link, TagBase, make_key
+from connector.state import Base, Intent, IntentState, Link, TagBase, make_key, unheard
 from connector.state_undo import Change, TakenBack, What
 
 _CREATED = "was made by this run, and records are never deleted; delete it there if it is not wanted"
@@ -54,11 +56,15 @@ class _Undoing:
         self.quiet: list[Effects] = []
         self.links: list[Link] = []
         self.bases: Mapping[tuple[Ref, Ref], Mapping[str, Base]] = {}
+        self.later: Mapping[tuple[Ref, str], Mapping[int, str]] = {}
+        self.unheard: set[str] = set()
+        """The keys of writes whose answer never came."""
         self.tags: Mapping[tuple[Ref, Ref], Sequence[TagBase]] = {}
 
     def plan(self) -> UndoPlan:
         changes = self.journal.changes.of_run(self.run)
         intents = self.journal.intents_of_run(self.run)
+        self.unheard = {intent.key for intent in intents if intent.state in (IntentState.SENT, IntentState.VOID)}
         by_ref: dict[Ref, list[Change]] = {}
         for change in changes:
             if not change.undone:
@@ -68,6 +74,7 @@ class _Undoing:
         self.reader.fetch(end for link in self.links for end in (link.desk, link.crm))
         self.bases = self.journal.bases(link.desk for link in self.links)
         self.tags = self.journal.tags(by_ref)
+        self.later = self.journal.changes.since(self.run, by_ref)
         for ref, rows in sorted(by_ref.items()):
             self._record(ref, rows)
         kept = {change.key for change in changes}
@@ -106,6 +113,9 @@ class _Undoing:
                 there = _joined(there, effects)
         for tag, group in _grouped(rows, (What.TAG_ADDED, What.TAG_REMOVED)).items():
             wanted = group[0].what is What.TAG_REMOVED
+            if not wanted and tag in (record.tags or ()) and self._given(record, tag):
+                self.left.append(Left(ref, f"tag {tag}", "a person gave it since"))
+                continue
             effects = self._tag(record, tag, wanted, group)
             if wanted == (tag in (record.tags or ())):
                 there = _joined(there, effects)
@@ -141,16 +151,33 @@ class _Undoing:
             return None
         known, now = value_of(record, name)
         there = prints.of(now) == prints.of(target.before)
-        if not known or not (there or prints.of(now) == rows[-1].after):
-            self.left.append(Left(record.ref, name, "it was changed since" if known else "it cannot be read any more"))
+        why = "" if known else "it cannot be read any more"
+        if known and not there:
+            why = self._changed(record.ref, rows, prints.of(now))
+        if why:
+            self.left.append(Left(record.ref, name, why))
             return None
         effects = Effects(
-            bases=tuple(self._apart(record, name, target.before)),
+            bases=tuple(self._apart(record, name, target.before, rows[-1].after)),
             taken_back=tuple(change.part for change in rows),
         )
         return target.before, effects, not there
 
-    def _apart(self, record: Record, name: str, value: Value) -> Iterable[SetBase]:
+    def _changed(self, ref: Ref, rows: Sequence[Change], now: str) -> str:
+        """Why a value is not known to be what this run left there; '' when it is."""
+        others = [run for run, after in self.later.get((ref, rows[-1].name), {}).items() if after != rows[-1].after]
+        if now == rows[-1].after:
+            return f"run {max(others)} wrote to it since" if others else ""
+        if rows[-1].key in self.unheard or self._restoring(ref):
+            return "it was changed since, or the vendor rewrote a value of ours whose answer was lost; look at it there"
+        return "it was changed since"
+
+    def _restoring(self, ref: Ref) -> bool:
+        """An undo wrote to the record, and nobody has heard what became of it."""
+        bases = (base for pair in self._pairs(ref) for base in self.bases.get(pair, {}).values())
+        return any(base.origin == unheard(ref.side) for base in bases)
+
+    def _apart(self, record: Record, name: str, value: Value, written: str) -> Iterable[SetBase]:
         """The bases by which both sides agree to differ: this side's print moves, the other side's stays."""
         prints = self.journal.prints
         for desk, crm in self._pairs(record.ref):
@@ -162,13 +189,27 @@ class _Undoing:
                 if other is None and rule.name not in self.bases.get((desk, crm), {}):
                     continue
                 here = prints.of(value)
-                there = prints.of(value_of(other, other_path.field)[1]) if other else ""
+                theirs = value_of(other, other_path.field)[1] if other else None
+                there = prints.of(theirs)
                 base = Base(here, there, record.ref.side.other) if record.ref == desk else Base(
                     there, here, record.ref.side.other)  # fmt: skip
-                yield SetBase(desk, crm, rule.name, base, record.ref.side, name, half=True)
+                carried = other is not None and self._made_of(rule, record.ref.side, theirs) == written
+                yield SetBase(desk, crm, rule.name, base, record.ref.side, name, half=True, carried=carried)
+
+    def _made_of(self, rule: FieldRule, side: Side, value: Value) -> str | None:
+        """The fingerprint of what a sync would write to this side for a value of the other."""
+        with suppress(MappingError):
+            return self.journal.prints.of(rule.to_crm(value) if side is Side.CRM else rule.to_desk(value))
+        return None
 
     def _pairs(self, ref: Ref) -> list[tuple[Ref, Ref]]:
         return sorted({(link.desk, link.crm) for link in self.links if ref in (link.desk, link.crm)})
+
+    def _given(self, record: Record, tag: str) -> bool:
+        """Whether a tag that a run brought here has since been taken away, and then given here by a person."""
+        rows = (row for pair in self._pairs(record.ref) for row in self.tags.get(pair, ()) if row.sure)
+        here = ((row.desk_tag if record.ref.side is Side.DESK else row.crm_tag, row.origin) for row in rows)
+        return (tag, record.ref.side) in here
 
     def _tag(self, record: Record, tag: str, wanted: bool, rows: Sequence[Change]) -> Effects:
         """What the journal learns when the tag is as it was: where one side alone has it, it no longer travels."""
@@ -218,6 +259,8 @@ class _Undoing:
         made = intent.result or (Ref.parse(intent.target) if intent.target.count(":") > 1 else intent.source)
         if intent.state in (IntentState.VOID, IntentState.UNDONE):
             return
+        if intent.name == "update" and intent.key in kept:
+            return  # field by field and tag by tag, by what is there now
         if intent.state is not IntentState.DONE:
             self.left.append(
                 Left(made, intent.name, "nobody knows yet whether it was made; run `deskbridge sync` first")
@@ -229,8 +272,7 @@ class _Undoing:
         elif intent.name == "note.delete":
             self.left.append(Left(made, intent.name, "a note that was deleted is not written again"))
         elif intent.name == "update":
-            if intent.key not in kept:
-                self.left.append(Left(made, intent.name, "what was there before is not kept ([journal] undo_days)"))
+            self.left.append(Left(made, intent.name, "what was there before is not kept ([journal] undo_days)"))
         elif intent.result is not None:
             self._delete(intent, intent.result)
 

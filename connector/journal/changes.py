@@ -32,12 +32,32 @@ class Changes:
             ],
         )  # fmt: skip
 
-    def answered(self, key: str, field: str, after: str) -> None:
-        """The vendor stored another value than was sent (rounded, trimmed): this is its fingerprint."""
+    def answered(self, ref: Ref, field: str, sent: str, stored: str) -> None:
+        """The vendor stores another value than was sent (rounded, trimmed), by their fingerprints.
+
+        It did so too when the same was sent to this field before, and the answer was lost.
+        """
         self.store.run(
-            "UPDATE change SET after = ? WHERE pair = ? AND key = ? AND what = ? AND name = ?",
-            (after, self.pair, key, What.FIELD, field),
+            "UPDATE change SET after = ? WHERE pair = ? AND ref = ? AND what = ? AND name = ? AND after = ?",
+            (stored, self.pair, str(ref), What.FIELD, field, sent),
         )
+
+    def since(self, run: int, refs: Iterable[Ref]) -> dict[tuple[Ref, str], dict[int, str]]:
+        """What later runs wrote to the fields of these records and nobody took back: by field, run and fingerprint.
+
+        Not what an undo of this very run wrote.
+        """
+        found: dict[tuple[Ref, str], dict[int, str]] = {}
+        for ref in sorted(set(refs)):
+            rows = self.store.rows(
+                "SELECT change.name, change.run, change.after FROM change JOIN run ON run.id = change.run"
+                " WHERE change.pair = ? AND change.ref = ? AND change.run > ? AND change.what = ?"
+                " AND change.undone IS NULL AND run.command != ?",
+                (self.pair, str(ref), run, What.FIELD, f"undo {run}"),
+            )
+            for name, later, after in rows:
+                found.setdefault((ref, name), {})[later] = after
+        return found
 
     def drop(self, key: str) -> None:
         """Forgets a write that certainly had no effect."""

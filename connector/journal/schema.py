@@ -76,4 +76,5 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             " PRIMARY KEY (pair, print))",
         ),
     ),
+    ("0005-change-ref", ("CREATE INDEX change_ref ON change (pair, ref)",)),
 )

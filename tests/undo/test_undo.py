@@ -140,6 +140,19 @@ def test_a_tag_that_a_person_gives_again_is_shared_again(house: House) -> None:
     assert "escalated" not in (house.record(contact).tags or ())
 
 
+def test_a_tag_that_was_taken_away_and_given_here_by_a_person_since_stays(house: House) -> None:
+    _, contact, _, ticket = day(house)
+    run = last_run(house)
+    house.crm.untag(contact, "escalated")
+    house.sync()
+    house.crm.tag(contact, "escalated")
+    house.sync()
+    report = take_back(house, run)
+    assert "escalated" in (house.record(contact).tags or ())
+    assert "escalated" in (house.record(ticket).tags or ())
+    assert [(one.ref, one.what) for one in report.left] == [(contact, "tag escalated")]
+
+
 def test_what_was_changed_since_is_listed_and_left_alone(house: House) -> None:
     _, contact, _, _ = day(house)
     run = last_run(house)
