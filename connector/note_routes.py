@@ -122,7 +122,7 @@ class NoteRoutes:
             return
         parents = {ref for ref in dirty if ref.side is Side.CRM and ref.kind in rule.of and ref not in self.reader.gone}
         parents |= {self.reader.merges[ref] for ref in dirty if ref in self.reader.merges and ref.side is Side.CRM}
-        reopened = {ref for ref, ticket in tickets.items() if ticket.open} - self.journal.open_refs(tickets)
+        reopened = {r for r, t in tickets.items() if t.open} - self.journal.open_refs(tickets, settled=True)
         again_all = reopened | {ref for ref in tickets if self.fresh(ref) or ref in self.batch.refetch}
         fresh = {slot.parent for ref in again_all for slot in self.slots(ref)}
         fresh |= {ref for ref in parents if self.reader.former(ref)}

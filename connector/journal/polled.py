@@ -9,6 +9,9 @@ from connector.journal.rows import Rows, stamp
 from connector.model import Ref
 from connector.state import Dirty
 
+_NO_VERSION = "?"
+"""Equals no fingerprint. '' stands where no sync has settled anything, but a backfill saw the record."""
+
 
 class Polled(Rows):
     """Cursors, dirty refs and versions."""
@@ -75,7 +78,7 @@ class Polled(Rows):
         return {Ref.parse(row[0]): row[1] for row in rows}
 
     def see(self, ref: Ref, version: str, *, is_open: bool, modified: datetime | None) -> None:
-        """Remembers that all about this version of the record is settled ('' forgets the version)."""
+        """Remembers that all about this version of the record is settled."""
         self.store.run(
             "INSERT INTO record (pair, ref, version, open, modified) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (pair, ref) DO UPDATE SET version = excluded.version, open = excluded.open,"
@@ -84,19 +87,23 @@ class Polled(Rows):
         )
 
     def keep(self, ref: Ref, *, is_open: bool, modified: datetime | None) -> None:
-        """Remembers whether a record is open and when it changed, and leaves open what is settled about it."""
+        """Remembers when a record changed, and whether it is open where no sync has settled that.
+
+        What a sync has settled stays, for by that the sync notices that a record was opened again.
+        """
         self.store.run(
             "INSERT INTO record (pair, ref, version, open, modified) VALUES (?, ?, '', ?, ?)"
-            " ON CONFLICT (pair, ref) DO UPDATE SET open = excluded.open,"
+            " ON CONFLICT (pair, ref) DO UPDATE SET"
+            " open = CASE WHEN record.version = '' THEN excluded.open ELSE record.open END,"
             " modified = COALESCE(excluded.modified, record.modified)",
             (self.pair, str(ref), int(is_open), stamp(modified)),
         )
 
     def unsee(self, ref: Ref) -> None:
         """Forgets the version: whatever the next poll shows is looked at."""
-        self.store.run("UPDATE record SET version = '' WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
+        self.store.run("UPDATE record SET version = ? WHERE pair = ? AND ref = ?", (_NO_VERSION, self.pair, str(ref)))
 
-    def open_refs(self, refs: Iterable[Ref]) -> set[Ref]:
-        """Those of the refs that were open when last seen."""
-        rows = self.rows_in("SELECT ref FROM record WHERE pair = ? AND open = 1 AND ref IN", refs)
-        return {Ref.parse(row[0]) for row in rows}
+    def open_refs(self, refs: Iterable[Ref], *, settled: bool = False) -> set[Ref]:
+        """Those of the refs that were open when last seen. `settled`: by a sync, and not only by a backfill."""
+        rows = self.rows_in("SELECT ref, version FROM record WHERE pair = ? AND open = 1 AND ref IN", refs)
+        return {Ref.parse(row[0]) for row in rows if row[1] or not settled}

@@ -53,3 +53,59 @@ def test_a_note_that_must_wait_is_kept_when_a_later_page_shows_its_ticket_again(
     house.backfill(since)
     assert busy == ["note"]
     assert sum("blue" in text for text in house.notes(contact)) == 1
+
+
+def test_a_ticket_whose_reopening_a_backfill_saw_first_gets_what_the_crm_said_meanwhile(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.sync()
+    requester, contact = house.customer()
+    ticket = house.ticket(requester)
+    house.sync()
+    house.desk.close(ticket)
+    house.sync()
+    house.crm_note(contact, "Renewal is signed")
+    house.sync()
+    assert not house.notes(ticket), "nothing goes to a ticket that is closed"
+    since = house.clock.now()
+    house.desk.reopen(ticket)
+    house.backfill(since)
+    house.sync()
+    assert sum("signed" in text for text in house.notes(ticket)) == 1
+    before = house.crm_adapter.calls
+    assert house.sync().planned == 0
+    assert "notes" not in [call.name for call in house.crm_adapter.log[before:]]
+
+
+def test_what_a_backfill_saw_of_a_ticket_that_no_sync_knows_does_not_hide_its_reopening(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    since = house.clock.now()
+    requester, contact = house.customer()
+    ticket = house.ticket(requester)
+    house.desk.close(ticket)
+    house.sync()
+    house.backfill(since)
+    house.crm_note(contact, "Renewal is signed")
+    house.sync()
+    assert not house.notes(ticket), "nothing goes to a ticket that is closed"
+    since = house.clock.now()
+    house.desk.reopen(ticket)
+    house.backfill(since)
+    house.sync()
+    assert sum("signed" in text for text in house.notes(ticket)) == 1
+
+
+def test_a_ticket_that_only_a_backfill_saw_closed_is_open_to_the_sync(tmp_path: Path) -> None:
+    """It was opened again before the sync's poll, which shows nothing new: a note finds it all the same."""
+    house = House(tmp_path)
+    house.sync()
+    requester, contact = house.customer()
+    ticket = house.ticket(requester)
+    house.sync()
+    since = house.clock.now()
+    house.desk.close(ticket)
+    house.backfill(since)
+    house.desk.reopen(ticket)
+    house.sync()
+    house.crm_note(contact, "Renewal is signed")
+    house.sync()
+    assert sum("signed" in text for text in house.notes(ticket)) == 1
