@@ -62,7 +62,7 @@ def _many(seeds: list[int], steps: int, workers: int) -> int:
             broken += 1
             print(f"seed {life.seed}: {life.broken}")
             print(f"    python -m tests.simulation --seed {life.seed} --steps {steps}", flush=True)
-        if number % 5000 == 0:
+        if number % 1000 == 0:
             print(f"... {number} lived, {broken} broken, {time.monotonic() - began:.0f} s", flush=True)
     print(f"{len(seeds)} seeds of {steps} steps in {time.monotonic() - began:.0f} s; faults that fired: {dict(faults)}")
     print(f"edits overwritten between our read and an unconditional write: {overwritten}")
