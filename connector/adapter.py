@@ -20,6 +20,7 @@ from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 from connector.errors import (
     ConfigError,
     DeskbridgeError,
+    Forbidden,
     OutcomeUnknown,
     SecretError,
     StaleVersion,
@@ -349,7 +350,7 @@ def verdict(error: DeskbridgeError, write: Write) -> Status:
     match error:
         case StaleVersion():
             return Status.STALE
-        case TryLater() | Unauthorized() | SecretError():
+        case TryLater() | Unauthorized() | Forbidden() | SecretError():
             return Status.LATER
         case OutcomeUnknown():
             return Status.UNKNOWN if is_create(write) else Status.LATER

@@ -16,6 +16,7 @@ from connector.adapter import Adapter, AddNote, EditNote, Outcome, PutEntry, Sta
 from connector.apply_answers import Answers
 from connector.apply_confirm import Confirmer
 from connector.apply_doubts import Doubts
+from connector.apply_rights import Rights
 from connector.apply_work import Applied, Settings, Work
 from connector.content import Watched
 from connector.errors import DeskbridgeError
@@ -51,9 +52,11 @@ class Applier:
         self.settings = settings or Settings()
         self.stop, self.progress = stop, progress
         self.confirmer = Confirmer(journal, clock, run=run, stream=stream, watched=watched, keep=self.settings.keep)
+        self.rights = Rights(journal, stream, run)
         self.answers = Answers(
-            adapters, journal, clock, self.confirmer, run=run, stream=stream, attempts=self.settings.attempts
-        )
+            adapters, journal, clock, self.confirmer, self.rights, run=run, stream=stream,
+            attempts=self.settings.attempts,
+        )  # fmt: skip
         self.doubts = Doubts(
             adapters, journal, clock, self.confirmer, self.answers, run=run, settle_wait=self.settings.settle_wait
         )
@@ -94,8 +97,10 @@ class Applier:
         lanes: dict[Ref, list[Operation]] = {}
         batches: dict[Side, list[Operation]] = {}
         for op in ops:
-            if any(ref not in self.confirmer.made for ref in pending(op.write)):
+            unmade = [ref for ref in pending(op.write) if ref not in self.confirmer.made]
+            if unmade:
                 applied.later += 1
+                self.rights.follows(op, unmade)
                 continue
             if isinstance(op.write, Update) and self.adapters[op.side].capabilities.update_batch > 1:
                 batches.setdefault(op.side, []).append(op)
@@ -104,9 +109,11 @@ class Applier:
         units: list[list[list[Operation]]] = []
         for side, group in batches.items():
             size = self.adapters[side].capabilities.update_batch
+            group = sorted(group, key=lambda op: self.rights.rank(op, work.dirty))
             units.append([group[i : i + size] for i in range(0, len(group), size)])
             units = [[unit] for chunk in units for unit in chunk]
-        units += [[lane[i : i + _CHUNK] for i in range(0, len(lane), _CHUNK)] for lane in lanes.values()]
+        ordered = sorted(lanes.values(), key=lambda lane: self.rights.rank(lane[0], work.dirty))
+        units += [[lane[i : i + _CHUNK] for i in range(0, len(lane), _CHUNK)] for lane in ordered]
         while units:
             width = max(1, self.settings.workers)
             now, units = units[:width], units[width:]
@@ -116,6 +123,11 @@ class Applier:
     def _send(self, group: Sequence[Sequence[Operation]], work: Work, applied: Applied) -> None:
         """Names the group's writes, sends them, confirms each answer by itself."""
         group = [unit for unit in group if not self.answers.gave_up(unit[0].side) or self._hold_back(unit, applied)]
+        group = [
+            sent
+            for unit in group
+            if (sent := [op for op in unit if self.rights.may_send(op) or self._hold_back([op], applied)])
+        ]
         now = self.clock.now()
         sending = [(unit, [resolve(op.write, self.confirmer.made) for op in unit]) for unit in group]
         with self.journal.transaction():

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from connector.adapter import Adapter, AddNote, DeleteNote, EditNote, Outcome, Status
 from connector.apply_confirm import Confirmer
+from connector.apply_rights import Rights
 from connector.apply_work import Applied, Work
-from connector.errors import NotFound, TryLater, Unauthorized, VisibilityBroken
+from connector.errors import Forbidden, NotFound, TryLater, Unauthorized, VisibilityBroken
 from connector.journal import Journal
 from connector.model import Ref, Side
 from connector.operations import Operation
@@ -29,13 +30,15 @@ class Answers:
         journal: Journal,
         clock: Clock,
         confirmer: Confirmer,
+        rights: Rights,
         *,
         run: int,
         stream: str,
         attempts: int,
     ) -> None:
         """`attempts`: runs in which a record may fail before a person is asked."""
-        self.adapters, self.journal, self.clock, self.confirmer = adapters, journal, clock, confirmer
+        self.adapters, self.journal, self.clock = adapters, journal, clock
+        self.confirmer, self.rights = confirmer, rights
         self.run, self.stream, self.attempts = run, stream, attempts
         self.silent: Counter[Side] = Counter()
         self.missing: set[tuple[Ref, Ref]] = set()
@@ -47,7 +50,7 @@ class Answers:
 
     def take(self, op: Operation, outcome: Outcome, work: Work, applied: Applied) -> None:
         """Confirms what was written; what was not is dirty still, or in review when it would fail again."""
-        if outcome.error is not None:
+        if outcome.error is not None and not isinstance(outcome.error, Forbidden):
             applied.errors.append(outcome.error)
         if isinstance(outcome.error, TryLater | Unauthorized):
             self.silent[op.side] += _GIVE_UP if isinstance(outcome.error, Unauthorized) else 1
@@ -56,6 +59,16 @@ class Answers:
         match outcome.status:
             case Status.DONE:
                 self.confirmer.confirm(op, outcome, work, applied)
+                for alone, answer, its_work in self.rights.went_through(op):
+                    applied.later -= its_work is work
+                    applied.refused += 1
+                    applied.errors += [answer.error] if answer.error else []
+                    self._refused(alone, answer, its_work, applied)
+            case Status.LATER if isinstance(outcome.error, Forbidden):
+                applied.later += 1
+                with self.journal.transaction():
+                    self.journal.settle_intent(op.key, IntentState.VOID)
+                    self.rights.forbidden(op, outcome, work)
             case Status.UNKNOWN:
                 applied.unknown += 1
                 self._failed(op, outcome, work)

@@ -24,6 +24,13 @@ DECISIONS: Mapping[ReviewKind, str] = {
 """What each kind of review can be answered with."""
 
 
+def choices(review: Review) -> str:
+    """What this review can be answered with. What waits for a right is never let go: it may be granted, or not be needed."""
+    if "right" in review.detail:
+        return "again (try all that waits, after a change of the mapping; a right that is granted needs no answer)"
+    return DECISIONS[review.kind]
+
+
 def candidates(review: Review, adapters: Mapping[Side, Adapter], rules: Rules) -> Iterator[str]:
     """What the records of a review hold now, a line each, for the eyes of the person who decides. Reads both vendors."""
     texts = [review.detail[name] for name in ("desk", "crm", "ticket", "source", "target") if name in review.detail]
@@ -58,6 +65,8 @@ def decide(journal: Journal, review_id: int, choice: str, at: datetime) -> Revie
             journal.settle_intent(review.detail["key"], state)
         carried_out = review.kind in (ReviewKind.UNKNOWN, ReviewKind.REFUSED)
         journal.close_review(review.id, "done" if carried_out else "decided", at, choice)
+        if "right" in review.detail:
+            journal.release(review.detail["right"])
         if choice not in ("dismiss", "made", "none"):
             refs = _refs(review) | _tickets_of_a_note(review, journal)
             for ref in refs:
@@ -74,10 +83,12 @@ def _check(review: Review, choice: str) -> None:
         valid = choice == "none" or choice in candidates or (not candidates and _is_ref(choice))
     elif review.kind is ReviewKind.UNKNOWN:
         valid = choice in ("made", "again")
+    elif "right" in review.detail:
+        valid = choice == "again"
     else:
         valid = choice in ("again", "dismiss")
     if not valid:
-        raise UsageError(f"review {review.id} is a {review.kind}: decide with {DECISIONS[review.kind]}")
+        raise UsageError(f"review {review.id} is a {review.kind}: decide with {choices(review)}")
 
 
 def _is_ref(text: str) -> bool:

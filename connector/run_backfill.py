@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from connector.apply import Applier
+from connector.apply_rights import due
 from connector.batch import Batch
 from connector.errors import UsageError
 from connector.model import Kind, Side
@@ -25,7 +26,7 @@ def backfill(
     run.live.validate()
     applier = applier_of(run)
     left = Batch(dirty={})
-    prepare(left, run.journal.dirty(run.stream))
+    prepare(left, due(run.journal.dirty(run.stream)))
     if left.dirty:
         _work(run, applier, left, since)
     done = 0
@@ -63,6 +64,6 @@ def _work(run: Run, applier: Applier, batch: Batch, since: datetime) -> None:
         mine |= {new for _, new in gathered.merges}
         if run.stop() or not (applied.stale or applied.found or applied.passed_on or gathered.merges):
             return
-        left = run.journal.dirty(run.stream)
+        left = due(run.journal.dirty(run.stream), trying=False)
         batch = Batch(dirty={})
         prepare(batch, {ref: item for ref, item in left.items() if ref in mine})

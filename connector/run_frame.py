@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from connector.adapter import Outcome
+from connector.apply_rights import Rights
 from connector.errors import DeskbridgeError
 from connector.journal import Journal
 from connector.journal.journal import SYNC
@@ -46,6 +47,7 @@ class Run:
         self.backfilling = stream != SYNC
         self.poller = Poller(self.journal, self.watched, stream, record=journal is None)
         self.id = 0
+        self.rights: Rights | None = None
         self.planner = Planner(
             pair, self.journal, self.report, stream=stream, record=journal is None, began=self._horizon
         )
@@ -104,6 +106,8 @@ class Run:
                 self.journal.set_pair_meta("started", started.isoformat())
 
     def _end(self, code: int | None) -> None:
+        if code is None and self.rights is not None:
+            self.report.errors += self.rights.settle(self.clock.now())
         self.report.reviews = len(self.journal.reviews())
         self.report.waiting = max(len(self.journal.dirty(self.stream)), self.unfinished)
         if code is None and self.report.finished and not self.report.waiting:

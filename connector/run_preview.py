@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import islice
 
+from connector.apply_rights import due
 from connector.batch import Batch
 from connector.model import Kind, Side
 from connector.operations import requests
@@ -35,7 +36,7 @@ def preview(run: Run, since: datetime | None, until: datetime | None, limit: int
         batch = poll_both(run)
         complete = run.report.finished
     polled = len(batch.dirty)
-    old = run.journal.dirty(run.stream)
+    old = due(run.journal.dirty(run.stream))
     if since is None:
         old |= {ref: Dirty(ref, 0) for ref in found_again(run) - set(old)}
     batch.refetch = set(old)

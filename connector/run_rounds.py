@@ -70,12 +70,14 @@ def plan(run: Run, batch: Batch, horizon: datetime | None = None) -> tuple[Gathe
 
 def applier_of(run: Run) -> Applier:
     """The one that carries out this run's plans."""
-    return Applier(
+    applier = Applier(
         run.pair.adapters, run.journal, run.clock, run=run.id, stream=run.stream, watched=run.watched,
         settings=Settings(workers=run.pair.width, attempts=run.pair.attempts, keep=run.pair.undo_days > 0),
         stop=run.stop,
         progress=run.progress or (lambda op, outcome: None),
     )  # fmt: skip
+    run.rights = applier.rights
+    return applier
 
 
 def apply(run: Run, applier: Applier, batch: Batch, gathered: Gathered, made: Plan) -> Applied:

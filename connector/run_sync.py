@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from connector.adapter import is_create
+from connector.apply_rights import due
 from connector.batch import Batch
 from connector.errors import BrakeTripped
 from connector.operations import Plan
@@ -22,7 +23,7 @@ def sync(run: Run, max_writes: int | None, since: datetime | None = None) -> Non
         back = found_again(run)
         run.journal.unbury(back)
         run.journal.mark_dirty(run.stream, back)
-    prepare(batch, run.journal.dirty(run.stream), earlier | back)
+    prepare(batch, due(run.journal.dirty(run.stream)), earlier | back)
     applier = applier_of(run)
     for number in range(ROUNDS):
         gathered, made = plan(run, batch)
@@ -36,7 +37,7 @@ def sync(run: Run, max_writes: int | None, since: datetime | None = None) -> Non
         if not (applied.stale or applied.found or applied.passed_on or gathered.merges):
             break
         batch = Batch(dirty={})
-        prepare(batch, run.journal.dirty(run.stream))
+        prepare(batch, due(run.journal.dirty(run.stream), trying=False))
         if not batch.dirty:
             break
     _leftovers(run)

@@ -135,6 +135,8 @@ class Dirty:
     mark: int
     """Moves each time it is marked, so that a change that arrives meanwhile is not cleared with the older one."""
     attempts: int = 0
+    right: str | None = None
+    """The right whose return it waits for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,8 @@ def _work(
         report.errors = [error for error in applied.errors if report.waiting or error.exit_code == 3]
         report.finished = not stop()
         if not applied.stale or stop():
-            return
+            break
+    report.errors += applier.rights.settle(pair.clock.now())
 
 
 def _land(pair: Pair, journal: Journal, run: int, most: float) -> None:

@@ -60,7 +60,7 @@ def list_(face: Face, pair: str | None, every: bool) -> int:
 def show(face: Face, number: int, values: bool, pair: str | None) -> None:
     """Show review NUMBER: what it is about, and what may be decided."""
     from connector.journal import Journal
-    from connector.reviews import DECISIONS
+    from connector.reviews import choices
 
     config = face.config()
     name, _ = config.pair(pair)
@@ -86,8 +86,8 @@ def show(face: Face, number: int, values: bool, pair: str | None) -> None:
         face.say("what both sides hold now: add --values")
     if review.state == "open":
         face.say(f"decide it with: deskbridge review decide {review.id} CHOICE")
-        face.say(f"  CHOICE: {DECISIONS[review.kind]}")
-    face.data({"pair": name, **_data(review), "choices": DECISIONS[review.kind]})
+        face.say(f"  CHOICE: {choices(review)}")
+    face.data({"pair": name, **_data(review), "choices": choices(review)})
 
 
 @command.command(epilog="Example: deskbridge review decide 7 crm")
@@ -128,7 +128,7 @@ def _find(reviews: list[Review], number: int) -> Review:
 
 def _who(review: Review) -> str:
     detail = review.detail
-    return " ~ ".join(detail[key] for key in ("desk", "crm", "source", "target") if detail.get(key))
+    return " ~ ".join(detail[key] for key in ("desk", "crm", "source", "target", "right") if detail.get(key))
 
 
 def _data(review: Review) -> dict[str, Any]:

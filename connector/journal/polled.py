@@ -38,17 +38,20 @@ class Polled(Rows):
         return [row[0] for row in rows]
 
     def mark_dirty(self, stream: str, refs: Iterable[Ref]) -> None:
+        """Marks refs as changed; what waited for a right is looked at again."""
         self.store.many(
             "INSERT INTO dirty (pair, stream, ref, mark) VALUES (?, ?, ?, 1)"
-            " ON CONFLICT (pair, stream, ref) DO UPDATE SET mark = dirty.mark + 1",
+            " ON CONFLICT (pair, stream, ref) DO UPDATE SET mark = dirty.mark + 1, awaits = NULL,"
+            " attempts = CASE WHEN dirty.awaits IS NULL THEN dirty.attempts ELSE 0 END",
             [(self.pair, stream, str(ref)) for ref in sorted(set(refs))],
         )
 
     def dirty(self, stream: str) -> dict[Ref, Dirty]:
         rows = self.store.rows(
-            "SELECT ref, mark, attempts FROM dirty WHERE pair = ? AND stream = ? ORDER BY ref", (self.pair, stream)
+            "SELECT ref, mark, attempts, awaits FROM dirty WHERE pair = ? AND stream = ? ORDER BY ref",
+            (self.pair, stream),
         )
-        return {(ref := Ref.parse(row[0])): Dirty(ref, row[1], row[2]) for row in rows}
+        return {(ref := Ref.parse(row[0])): Dirty(ref, row[1], row[2], row[3]) for row in rows}
 
     def clear(self, stream: str, dirty: Iterable[Dirty]) -> None:
         """Forgets dirty refs that were worked, unless they were marked again meanwhile."""
@@ -62,6 +65,29 @@ class Polled(Rows):
         self.store.run(
             "UPDATE dirty SET attempts = attempts + 1, error = ? WHERE pair = ? AND stream = ? AND ref = ?",
             (error[:300], self.pair, stream, str(ref)),
+        )
+
+    def park(self, stream: str, refs: Iterable[Ref], right: str, *, tried: bool) -> None:
+        """Lets dirty refs wait for a right; `tried`: it was just refused for them."""
+        self.store.many(
+            "UPDATE dirty SET attempts = CASE WHEN awaits IS NULL THEN 0 ELSE attempts END + ?, awaits = ?, error = ?"
+            " WHERE pair = ? AND stream = ? AND ref = ?",
+            [(int(tried), right, f"waits for the right to {right}", self.pair, stream, str(ref)) for ref in refs],
+        )
+
+    def awaited(self) -> dict[str, int]:
+        """The rights that are waited for, and how many dirty refs wait for each."""
+        rows = self.store.rows(
+            "SELECT awaits, COUNT(*) FROM dirty WHERE pair = ? AND awaits IS NOT NULL GROUP BY awaits", (self.pair,)
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def release(self, right: str) -> None:
+        """Lets what waited for a right be worked by the next run; what was refused meanwhile counts as tried once."""
+        self.store.run(
+            "UPDATE dirty SET awaits = NULL, error = NULL, attempts = CASE WHEN attempts > 0 THEN 1 ELSE 0 END"
+            " WHERE pair = ? AND awaits = ?",
+            (self.pair, right),
         )
 
     def dirty_errors(self) -> list[tuple[str, str, int, str]]:

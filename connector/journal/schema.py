@@ -77,4 +77,6 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("0005-change-ref", ("CREATE INDEX change_ref ON change (pair, ref)",)),
+    # What a dirty record waits for: a right that the vendor did not grant when it was to be written.
+    ("0006-rights", ("ALTER TABLE dirty ADD COLUMN awaits TEXT",)),
 )

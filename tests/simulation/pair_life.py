@@ -232,7 +232,7 @@ class PairLife:
                 choices = {
                     ReviewKind.CONFLICT: ["desk", "crm"],
                     ReviewKind.AMBIGUOUS: [*review.detail.get("candidates", "").split(), "none"],
-                    ReviewKind.REFUSED: ["again", "dismiss"],
+                    ReviewKind.REFUSED: ["again"] if "right" in review.detail else ["again", "dismiss"],
                 }.get(review.kind, [])
                 if choices:
                     choice = self.random.choice(choices)
@@ -251,6 +251,10 @@ class PairLife:
             if report is not None and report.writes == report.planned == report.found == 0 and report.waiting == 0:
                 break
             require(number < 6, 4, f"no fixed point after {number + 1} runs: {report and report.counts()}")
+        journal = self.house.journal()
+        waiting = journal.awaited()
+        journal.close()
+        require(not waiting, 12, f"the right is back, and {sum(waiting.values())} records wait for it still")
         self.promises.check()
         self.house.clock.advance(300)
         ours = _ours(self.house)
@@ -259,14 +263,14 @@ class PairLife:
         require(ours == _ours(self.house), 3, "an idle run wrote")
 
     def try_again(self) -> None:
-        """The operator answers what was refused while rights were missing or a record could not be read."""
+        """The operator answers what was refused for good; what only waited for a right goes on without him."""
         for _ in range(2):
             self.house.clock.advance(300)
             self.sync("before the refused are tried again")
             journal = self.house.journal()
             try:
                 for review in journal.reviews():
-                    if review.kind is ReviewKind.REFUSED:
+                    if review.kind is ReviewKind.REFUSED and "right" not in review.detail:
                         decide(journal, review.id, "again", self.house.clock.now())
             finally:
                 journal.close()
