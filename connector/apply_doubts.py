@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from connector.adapter import Adapter, AddNote, Outcome, PutEntry, Status, Write, is_create
 from connector.apply_answers import Answers
 from connector.apply_confirm import Confirmer
 from connector.apply_work import Applied, Work
-from connector.errors import BadAnswer, DeskbridgeError, OutcomeUnknown
+from connector.errors import BadAnswer, DeskbridgeError, OutcomeUnknown, Rejected, SecretError, TryLater, Unauthorized
 from connector.journal import Journal
-from connector.model import Ref, Side
+from connector.model import Body, Format, Ref, Side, Visibility
 from connector.operations import Operation, pending
 from connector.state import Intent, IntentState, Review, ReviewKind
 from connector.transport import Clock
@@ -74,7 +74,7 @@ class Doubts:
                 match answers.get(op.key):
                     case None:
                         ready.append(op)
-                    case BadAnswer() | OutcomeUnknown() as error:
+                    case BadAnswer() | OutcomeUnknown() | Rejected() as error:
                         self.answers.take(op, Outcome(key=op.key, status=Status.UNKNOWN, error=error), work, applied)
                     case DeskbridgeError() as error:
                         applied.unknown += 1
@@ -84,11 +84,50 @@ class Doubts:
         order = {op.key: index for index, op in enumerate(operations)}
         return sorted(ready, key=lambda op: order[op.key])
 
+    def settle_unplanned(
+        self, intents: Sequence[Intent], readable: Callable[[Adapter, list[Ref]], set[Ref]]
+    ) -> tuple[int, list[DeskbridgeError]]:
+        """Settles notes and entries in doubt that no plan names: found made, certainly not made, or a person is asked.
+
+        `readable`: those of some refs that are there; a record that cannot be seen proves nothing by showing no note.
+        Answers how many were found made, and what kept the others from being looked up: those stay in doubt.
+        """
+        count, errors = 0, list[DeskbridgeError]()
+        for side, adapter in self.adapters.items():
+            mine = {one.key: one for one in intents if one.side is side}
+            known = [one for one in mine.values() if one.name in adapter.capabilities.look_up]
+            answers: dict[str, Outcome | DeskbridgeError | None] = dict.fromkeys(mine)
+            seen: set[Ref] = set()
+            if known:
+                if not self._wait_until_settled(side, known):
+                    continue
+                for form in ("", *adapter.capabilities.entries):  # which form an entry had is not known any more
+                    sought = [one for one in known if (one.name == "entry") is bool(form) and answers[one.key] is None]
+                    answers |= self._look_up(side, [_as_named(one, form) for one in sought]) if sought else {}
+                try:
+                    seen = readable(adapter, sorted({Ref.parse(i.target) for i in known if answers[i.key] is None}))
+                except DeskbridgeError as error:
+                    answers |= {one.key: error for one in known if answers[one.key] is None}
+            with self.journal.transaction():
+                for key, answer in answers.items():
+                    match answer:
+                        case Outcome(ref=ref):
+                            count += 1
+                            self.journal.settle_intent(key, IntentState.DONE, result=ref)
+                        case TryLater() | Unauthorized() | SecretError() as why:
+                            errors += [why] if why not in errors else []
+                        case None if mine[key] in known and Ref.parse(mine[key].target) in seen:
+                            self.journal.settle_intent(key, IntentState.VOID)
+                        case _:
+                            one = mine[key]
+                            self._review(key, one.name, one.target, one.source)
+        return count, errors
+
     def _look_up(self, side: Side, writes: Sequence[Write]) -> dict[str, Outcome | DeskbridgeError | None]:
         """What the vendor shows of each write, or why it cannot say. One that cannot be told leaves no other in doubt."""
         try:
             return dict(self.adapters[side].look_up(writes))
-        except (BadAnswer, OutcomeUnknown) as error:
+        except (BadAnswer, OutcomeUnknown, Rejected) as error:
             if len(writes) == 1:
                 return {writes[0].key: error}
         except DeskbridgeError as error:
@@ -108,13 +147,14 @@ class Doubts:
 
     def _ask(self, op: Operation, work: Work, applied: Applied) -> None:
         """An unknown create at a vendor that offers nothing to look for: never resent, a person decides."""
-        detail = {"write": op.write.name, "target": str(op.target), "source": str(op.source), "key": op.key}
         with self.journal.transaction():
-            self.journal.settle_intent(op.key, IntentState.REVIEW)
-            applied.reviews += self.journal.open_review(
-                Review(ReviewKind.UNKNOWN, op.key, detail), self.run, self.clock.now()
-            )
+            applied.reviews += self._review(op.key, op.write.name, str(op.target), op.source)
             self.confirmer.finish(op, work)
+
+    def _review(self, key: str, name: str, target: str, source: Ref) -> bool:
+        detail = {"write": name, "target": target, "source": str(source), "key": key}
+        self.journal.settle_intent(key, IntentState.REVIEW)
+        return self.journal.open_review(Review(ReviewKind.UNKNOWN, key, detail), self.run, self.clock.now())
 
 
 def _as_written(op: Operation, intent: Intent | None) -> Operation:
@@ -133,3 +173,13 @@ def _as_sent(write: Write, intent: Intent | None) -> Write:
     if isinstance(write, PutEntry):
         return replace(write, on=tuple(sorted({Ref.parse(intent.target), *write.on} - set(pending(write)))))
     return write
+
+
+def _as_named(intent: Intent, form: str) -> Write:
+    """As much of a write as a look-up needs: its key, the record that it was addressed to, and when it left."""
+    target, nothing = Ref.parse(intent.target), Body("", Format.TEXT)
+    if not form:
+        return AddNote(key=intent.key, parent=target, visibility=Visibility.INTERNAL, body=nothing, created=intent.at)
+    return PutEntry(
+        key=intent.key, form=form, ref=None, on=(target,), title="", body=nothing, created=intent.at, done=False
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from connector.adapter import is_create
+from connector.apply import Applier
 from connector.apply_rights import due
 from connector.batch import Batch
 from connector.errors import BrakeTripped
 from connector.operations import Plan
 from connector.run_frame import Run
 from connector.run_rounds import ROUNDS, applier_of, apply, found_again, plan, poll_both, prepare
-from connector.state import IntentState, Review, ReviewKind
+from connector.state import IntentState
 
 
 def sync(run: Run, max_writes: int | None, since: datetime | None = None) -> None:
@@ -40,7 +41,7 @@ def sync(run: Run, max_writes: int | None, since: datetime | None = None) -> Non
         prepare(batch, due(run.journal.dirty(run.stream), trying=False))
         if not batch.dirty:
             break
-    _leftovers(run)
+    _leftovers(run, applier)
 
 
 def _brake(run: Run, made: Plan, max_writes: int | None) -> None:
@@ -63,19 +64,18 @@ def _brake(run: Run, made: Plan, max_writes: int | None) -> None:
     )
 
 
-def _leftovers(run: Run) -> None:
-    """Notes and entries in doubt that no plan names any more: what they were for is gone, so a person is told.
+def _leftovers(run: Run, applier: Applier) -> None:
+    """Notes and entries in doubt that no plan names any more: what they were for is gone or hidden, or is a backfill's.
 
     A record in doubt stays so, for its key is the same whenever it is planned again, and is looked up then.
     """
     if run.journal.dirty(run.stream):
         return
-    with run.journal.transaction():
-        for key, intent in run.journal.intents(IntentState.SENT).items():
-            if intent.run == run.id or key in run.planner.named or intent.name.startswith("create."):
-                continue
-            detail = {
-                "write": intent.name, "target": intent.target, "source": str(intent.source), "key": key,
-            }  # fmt: skip
-            run.journal.settle_intent(key, IntentState.REVIEW)
-            run.journal.open_review(Review(ReviewKind.UNKNOWN, key, detail), run.id, run.clock.now())
+    left = [
+        intent
+        for key, intent in run.journal.intents(IntentState.SENT).items()
+        if intent.run != run.id and key not in run.planner.named and not intent.name.startswith("create.")
+    ]
+    found, errors = applier.doubts.settle_unplanned(left, run.planner.readable)
+    run.report.found += found
+    run.report.errors += errors
