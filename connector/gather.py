@@ -35,6 +35,8 @@ class Gathered:
     buried: tuple[Ref, ...]
     unlinks: tuple[Link, ...]
     waits: Mapping[Ref, tuple[str, ...]]
+    shown: Mapping[Ref, tuple[str, ...]]
+    """CRM records that changed, and the fingerprints by which they are found: the search may not know of them yet."""
     records: Mapping[Ref, Record]
     linked: frozenset[Ref]
     """Tickets that were joined to somebody just now."""
@@ -80,6 +82,7 @@ class _Gathering:
     ) -> None:
         self.batch, self.journal, self.to_desk = batch, journal, to_desk
         self.reader = Reader(adapters, batch.records, batch.gone)
+        self.shown: dict[Ref, tuple[str, ...]] = {}
         self.linker = Linker(self.reader, journal, rules, batch.dirty, identity=identity, region=region)
         self.routes = NoteRoutes(
             batch, self.reader, self.linker, journal, rules, horizon=horizon, sources=self._sources, aside=aside
@@ -117,6 +120,7 @@ class _Gathering:
             buried=tuple(sorted(reader.dead())),
             unlinks=tuple(sorted(linker.unlinks)),
             waits=linker.waits,
+            shown=self.shown,
             records=reader.records,
             linked=linked,
             unread=self.routes.unread,
@@ -135,9 +139,8 @@ class _Gathering:
         if self.to_desk:
             wanted |= self.journal.open_refs(linked)
         prints = {self.journal.prints.text(str(ref)) for ref in others if ref.side is Side.DESK}
-        for ref in others:
-            if ref.side is Side.CRM:
-                prints |= set(self.linker.waited_for(self.reader.records[ref]))
+        self.shown = {ref: self.linker.found_by(self.reader.records[ref]) for ref in others if ref.side is Side.CRM}
+        prints |= {print_ for found_by in self.shown.values() for print_ in found_by}
         wanted |= self.journal.waiting_for(prints)
         self.reader.fetch(wanted)
         for ref in [ref for ref in wanted if ref in self.reader.gone]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from connector.journal import Journal
 from connector.mapping.rules import MatchKey, PartyMatch, Rules, WhenNone, WhenSeveral
@@ -84,18 +84,22 @@ class Linker:
     def _party_rule(self, kind: Kind) -> PartyMatch | None:
         return self.rules.contact if kind is Kind.CONTACT else self.rules.company if kind is Kind.COMPANY else None
 
-    def waited_for(self, record: Record) -> list[str]:
-        match = self._party_rule(record.ref.kind)
-        if match is None:
-            return []
-        return [
+    def found_by(self, record: Record) -> tuple[str, ...]:
+        """The fingerprints of all by which a CRM record is found: tickets wait for them, and a search may lag behind."""
+        match, deal = self._party_rule(record.ref.kind), record.ref.kind is Kind.DEAL
+        keys = match.keys if match else (self.rules.deal.key,) if deal and self.rules.deal.key else ()
+        values = [
             self._print(record.ref.kind, key, value)
-            for key in match.keys
+            for key in keys
             for value in own_values(record, key.crm.field, self.region, self.rules.free_mail)
         ]
+        return (*values, *(self._deals_print(party) for party in parties_of(record))) if deal else tuple(values)
 
     def _print(self, kind: Kind, key: MatchKey, value: str) -> str:
         return self.journal.prints.text(f"{kind}\n{find_key(key.crm.field)}\n{value}")
+
+    def _deals_print(self, party: Ref) -> str:
+        return self.journal.prints.text(f"deals of\n{party}")
 
     def match_parties(self, tickets: Mapping[Ref, Record], kind: Kind) -> None:
         """Links every ticket to its contact (or company): the link table first, then the mapping's keys in order."""
@@ -165,6 +169,7 @@ class Linker:
     ) -> dict[str, list[Record]]:
         """What was found, and what was polled but is not in the vendor's search index yet."""
         every = {value: list(records) for value, records in answers.items()}
+        self._fetch_recent((self._print(kind, key, value) for value in every), every.values())
         for record in self.reader.records.values():
             if record.ref.side is not Side.CRM or record.ref.kind is not kind:
                 continue
@@ -172,6 +177,10 @@ class Linker:
                 if value in every and record.ref not in {found.ref for found in every[value]}:
                     every[value].append(record)
         return every
+
+    def _fetch_recent(self, prints: Iterable[str], found: Iterable[Sequence[Record]]) -> None:
+        """Brings to hand what an earlier run polled and the search did not find: no call where it found all."""
+        self.reader.fetch(self.journal.recent(prints) - {record.ref for records in found for record in records})
 
     def _forgotten(self, records: Sequence[Record]) -> set[Ref]:
         """Those whom the journal was told to forget: nothing is linked to them."""
@@ -341,6 +350,7 @@ class Linker:
         """What the CRM relates to each, and what was polled but is not in its search index yet."""
         answers = self.crm.related(Kind.DEAL, parties) if parties else {}
         every = {ref: {deal.ref: deal for deal in answers.get(ref, ())} for ref in parties}
+        self._fetch_recent(map(self._deals_print, parties), answers.values())
         for record in self.reader.records.values():
             if record.ref.kind is Kind.DEAL:
                 for ref in {self.reader.now(party) for party in parties_of(record)} & every.keys():

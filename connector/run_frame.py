@@ -13,6 +13,7 @@ from connector.journal import Journal
 from connector.journal.journal import SYNC
 from connector.live_fields import LiveFields
 from connector.lock import Held
+from connector.model import Side
 from connector.operations import Operation
 from connector.pair import Pair
 from connector.planning import Planner
@@ -99,6 +100,8 @@ class Run:
             for key, intent in self.journal.intents(IntentState.SENT).items():
                 if not _creates(intent):
                     self.journal.settle_intent(key, IntentState.VOID)
+            settle = self.pair.adapters[Side.CRM].capabilities.settle
+            self.journal.forget_shown(self.clock.now() - timedelta(seconds=settle))
             self.journal.changes.purge(self.clock.now() - timedelta(days=self.pair.undo_days))
             if not self.backfilling and self.journal.pair_meta("started") is None:
                 # Vendors' times count in seconds: a note written right after this must not seem older.

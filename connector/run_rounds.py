@@ -94,7 +94,7 @@ def apply(run: Run, applier: Applier, batch: Batch, gathered: Gathered, made: Pl
 
 
 def _learn(run: Run, gathered: Gathered, batch: Batch) -> None:
-    """Records merges, deletions, links that ended, and who waits for a match."""
+    """Records merges, deletions, links that ended, who waits for a match, and who turned up."""
     now = run.clock.now()
     with run.journal.transaction():
         tombs = run.journal.tombstones(old for old, _ in gathered.merges)
@@ -118,3 +118,4 @@ def _learn(run: Run, gathered: Gathered, batch: Batch) -> None:
             run.journal.unlink(link)
         for ref, prints in gathered.waits.items():
             run.journal.wait(ref, prints)
+        run.journal.shown(gathered.shown, now)

@@ -15,7 +15,7 @@ from connector.state import Prints
 _PLACES: Mapping[str, tuple[str, ...]] = {
     "dirty": ("ref",), "record": ("ref",), "link": ("desk", "crm"), "base": ("desk", "crm"), "tag": ("desk", "crm"),
     "note": ("source", "parent", "target"), "intent": ("source", "target", "result"), "waiting": ("ref",),
-    "tombstone": ("ref", "merged_into"), "change": ("ref",),
+    "tombstone": ("ref", "merged_into"), "change": ("ref",), "recent": ("ref",),
 }  # fmt: skip
 """Every column that holds a ref."""
 _TEXTS: Mapping[str, tuple[str, ...]] = {"dirty": ("error",), "intent": ("error",), "review": ("subject", "detail")}

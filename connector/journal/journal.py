@@ -16,6 +16,7 @@ from connector.journal.forgotten import Forgotten
 from connector.journal.ledger import Ledger
 from connector.journal.links import Links
 from connector.journal.polled import Polled
+from connector.journal.recent import Recent
 from connector.journal.reviews import Reviews
 from connector.journal.rows import stamp
 from connector.journal.store import Store
@@ -37,7 +38,7 @@ class RunRow:
     counts: Mapping[str, int]
 
 
-class Journal(Polled, Links, Bases, Ledger, Reviews):
+class Journal(Polled, Recent, Links, Bases, Ledger, Reviews):
     """The memory of one pair. Writers are called inside `transaction()`, or commit by themselves."""
 
     def __init__(self, path: Path, pair: str, *, read_only: bool = False) -> None:

@@ -79,4 +79,13 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0005-change-ref", ("CREATE INDEX change_ref ON change (pair, ref)",)),
     # What a dirty record waits for: a right that the vendor did not grant when it was to be written.
     ("0006-rights", ("ALTER TABLE dirty ADD COLUMN awaits TEXT",)),
+    (
+        "0007-recent",
+        (
+            # What a poll showed less than the settle time ago, under the keyed fingerprints of what it is found by.
+            "CREATE TABLE recent (pair TEXT NOT NULL, print TEXT NOT NULL, ref TEXT NOT NULL, at TEXT NOT NULL,"
+            " PRIMARY KEY (pair, print, ref))",
+            "CREATE INDEX recent_at ON recent (pair, at)",
+        ),
+    ),
 )
