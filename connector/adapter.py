@@ -270,7 +270,8 @@ class Outcome:
     record: Record | None = None
     """The record after the write, where the answer holds it: the new merge base is taken from it."""
     visibility: Visibility | None = None
-    """Notes: as the vendor's answer shows it. `None` where a note can only be internal."""
+    """Of a note, an entry, or the first words of a created ticket: as the vendor's answer shows it. `None` where notes can
+    only be internal, and for records without words."""
     error: DeskbridgeError | None = None
 
 

@@ -151,17 +151,20 @@ class Applier:
                 answers = list(pool.map(lambda item: self.adapters[item[0][0].side].write(item[1]), sending))
         else:
             answers = [self.adapters[unit[0].side].write(writes) for unit, writes in sending]
-        broken: list[Operation] = []
+        taken: list[tuple[Operation, Outcome]] = []
         for (unit, writes), outcomes in zip(sending, answers, strict=True):
             by_key = {outcome.key: outcome for outcome in self._read_back(unit[0].side, writes, outcomes)}
             for op, write in zip(unit, writes, strict=True):
-                outcome = by_key[op.key]
-                self.progress(op, outcome)
-                self.answers.take(replace(op, write=write), outcome, work, applied)
-                if outcome.status is Status.DONE and not self.answers.visibility_holds(op, outcome):
-                    broken.append(op)
+                self.progress(op, by_key[op.key])
+                taken.append((replace(op, write=write), by_key[op.key]))
+        done = [(op, outcome) for op, outcome in taken if outcome.status is Status.DONE]
+        broken = [op for op, outcome in done if not self.answers.visibility_holds(op, outcome)]
+        if broken:  # first, for after a crash between the two nobody would know
+            self.answers.ask_about_visibility(broken)
+        for op, outcome in taken:
+            self.answers.take(op, outcome, work, applied)
         if broken:
-            self.answers.visibility_broken(broken)
+            raise self.answers.visibility_broken(broken)
 
     def _read_back(self, side: Side, writes: Sequence[Write], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """The outcomes, with the records of updates whose answers hold none: the vendor may have rewritten a value."""

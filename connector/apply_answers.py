@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from connector.adapter import Adapter, AddNote, DeleteNote, EditNote, Outcome, Status
+from connector.adapter import Adapter, AddNote, Create, DeleteNote, EditNote, Outcome, PutEntry, Status
 from connector.apply_confirm import Confirmer
 from connector.apply_rights import Rights
 from connector.apply_work import Applied, Work
 from connector.errors import Forbidden, NotFound, TryLater, Unauthorized, VisibilityBroken
 from connector.journal import Journal
-from connector.model import Ref, Side
-from connector.operations import Operation
+from connector.model import Ref, Side, Visibility
+from connector.operations import Operation, exposed
 from connector.state import IntentState, Review, ReviewKind
 from connector.transport import Clock
 
@@ -141,20 +141,28 @@ class Answers:
     # -- visibility
 
     def visibility_holds(self, op: Operation, outcome: Outcome) -> bool:
-        """True when a note came back with the visibility that it was written with."""
-        if not isinstance(op.write, AddNote | EditNote) or not self.adapters[op.side].capabilities.note_public:
+        """True when what was written came back with the visibility that it was written with."""
+        if not self.adapters[op.side].capabilities.note_public:
             return True
-        return outcome.visibility is op.write.visibility
+        match op.write:
+            case AddNote() | EditNote():
+                return outcome.visibility is op.write.visibility
+            case PutEntry():
+                return outcome.visibility is Visibility.INTERNAL
+            case Create():  # a ticket's first words; other records have none
+                return outcome.visibility is not Visibility.PUBLIC
+        return True
 
-    def visibility_broken(self, ops: Sequence[Operation]) -> None:
-        """Puts the notes to review and ends the run: raises VisibilityBroken."""
-        refs = ", ".join(str(op.target) for op in ops)
+    def ask_about_visibility(self, ops: Sequence[Operation]) -> None:
+        """Puts the words to review that came back with another visibility."""
         with self.journal.transaction():
             for op in ops:
-                detail = {"write": op.write.name, "target": str(op.target), "source": str(op.source)}
-                review = Review(ReviewKind.REFUSED, f"{op.source}|visibility|{op.target}", detail)
-                self.journal.open_review(review, self.run, self.clock.now())
-        raise VisibilityBroken(
+                self.journal.open_review(exposed(op.source, op.target, op.write.name), self.run, self.clock.now())
+
+    def visibility_broken(self, ops: Sequence[Operation]) -> VisibilityBroken:
+        """What ends the run."""
+        refs = ", ".join(sorted({str(op.target) for op in ops}))
+        return VisibilityBroken(
             f"a note on {refs} did not come back with the visibility that it was written with; the run stopped at once",
             hint="look at the note at the vendor and make it private there; then deskbridge review list",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from connector.adapter import Adapter, AddNote, Outcome, PutEntry, Status, Write, is_create
@@ -12,7 +12,7 @@ from connector.apply_work import Applied, Work
 from connector.errors import BadAnswer, DeskbridgeError, OutcomeUnknown, Rejected, SecretError, TryLater, Unauthorized
 from connector.journal import Journal
 from connector.model import Body, Format, Ref, Side, Visibility
-from connector.operations import Operation, pending
+from connector.operations import Operation, exposed, pending
 from connector.state import Intent, IntentState, Review, ReviewKind
 from connector.transport import Clock
 
@@ -41,11 +41,13 @@ class Doubts:
     ) -> list[Operation]:
         """The operations that are still to be sent; those found made are confirmed, those nobody can look up are in review.
 
-        `verify`: looks every create up, for the journal may not know of it.
+        `verify`: looks every create up, for the journal may not know of it. Raises VisibilityBroken for words that were
+        written for colleagues and are found where customers read them.
         """
         intents = self.journal.intents(keys=[op.key for op in operations])
         doubtful: dict[Side, list[Operation]] = {}
         ready: list[Operation] = []
+        broken: list[Operation] = []
         for op in operations:
             intent = intents.get(op.key)
             look_up = op.write.name in self.adapters[op.side].capabilities.look_up
@@ -80,16 +82,25 @@ class Doubts:
                         applied.unknown += 1
                         applied.errors += [error] if error not in applied.errors else []
                     case Outcome() as found:
+                        if found.visibility is Visibility.PUBLIC and not self.answers.visibility_holds(op, found):
+                            self.answers.ask_about_visibility([op])
+                            broken.append(op)
                         self.confirmer.confirm(_as_written(op, intents.get(op.key)), found, work, applied, found=True)
+        if broken:
+            raise self.answers.visibility_broken(broken)
         order = {op.key: index for index, op in enumerate(operations)}
         return sorted(ready, key=lambda op: order[op.key])
 
     def settle_unplanned(
-        self, intents: Sequence[Intent], readable: Callable[[Adapter, list[Ref]], set[Ref]]
+        self,
+        intents: Sequence[Intent],
+        readable: Callable[[Adapter, list[Ref]], set[Ref]],
+        public: Collection[Side] = (),
     ) -> tuple[int, list[DeskbridgeError]]:
         """Settles notes and entries in doubt that no plan names: found made, certainly not made, or a person is asked.
 
         `readable`: those of some refs that are there; a record that cannot be seen proves nothing by showing no note.
+        `public`: the sides where the mapping lets customers read what we write; on another, a person is asked about it.
         Answers how many were found made, and what kept the others from being looked up: those stay in doubt.
         """
         count, errors = 0, list[DeskbridgeError]()
@@ -111,9 +122,13 @@ class Doubts:
             with self.journal.transaction():
                 for key, answer in answers.items():
                     match answer:
-                        case Outcome(ref=ref):
+                        case Outcome(ref=ref, visibility=shown):
                             count += 1
                             self.journal.settle_intent(key, IntentState.DONE, result=ref)
+                            if shown is Visibility.PUBLIC and side not in public:
+                                one = mine[key]
+                                review = exposed(one.source, Ref.parse(one.target), one.name)
+                                self.journal.open_review(review, self.run, self.clock.now())
                         case TryLater() | Unauthorized() | SecretError() as why:
                             errors += [why] if why not in errors else []
                         case None if mine[key] in known and Ref.parse(mine[key].target) in seen:

@@ -111,6 +111,7 @@ class _Gathering:
             entries=tuple(self._entry_views(tickets)),
             reviews=tuple(linker.reviews.values()),
             present=self.routes.present,
+            exposed=frozenset(self.routes.exposed),
             written={key: intent.print for key, intent in self.journal.intents(keys=self.routes.present).items()},
             sources=frozenset(self.batch.dirty),
         )

@@ -12,7 +12,7 @@ from connector.errors import Unreadable
 from connector.journal import Journal
 from connector.linking import Linker
 from connector.mapping.rules import NoteTarget, Rules
-from connector.model import Kind, Note, Record, Ref, Role, Side
+from connector.model import Kind, Note, Record, Ref, Role, Side, Visibility
 from connector.polling import person_s
 from connector.reading import Reader, is_pending, what_can_be
 from connector.snapshot import NoteView, Slot
@@ -40,6 +40,8 @@ class NoteRoutes:
         self.aside = set(aside)
         self.present: dict[str, Ref] = {}
         """Keys of ours that were seen on notes."""
+        self.exposed: set[str] = set()
+        """Of those: on notes that customers can read."""
         self.unread: dict[Ref, Unreadable] = {}
         """Whose notes cannot be read."""
 
@@ -113,6 +115,7 @@ class NoteRoutes:
         for note in every:
             if note.key is not None:
                 self.present[note.key] = note.ref
+                self.exposed |= {note.key} if note.visibility is Visibility.PUBLIC else set()
         foreign = {note.ref for note in every if note.ref not in ours and note.key is None}
         return foreign, self.journal.sent(foreign)
 

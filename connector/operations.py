@@ -9,7 +9,7 @@ from math import ceil
 from connector.adapter import AddNote, Capabilities, Create, EditNote, PutEntry, Update, Write
 from connector.model import Kind, Ref, Side
 from connector.snapshot import PENDING
-from connector.state import Base, Link, Review, Sent, TagBase
+from connector.state import Base, Link, Review, ReviewKind, Sent, TagBase
 from connector.state_undo import TakenBack
 
 
@@ -99,6 +99,12 @@ class Plan:
     def settled(self) -> frozenset[Ref]:
         """The sources that no operation works for."""
         return self.sources - {ref for op in self.operations for ref in op.sources}
+
+
+def exposed(source: Ref, target: Ref, write: str) -> Review:
+    """Asks a person about words of ours that customers can read though they were written for colleagues."""
+    detail = {"write": write, "target": str(target), "source": str(source), "why": "customers can read it"}
+    return Review(ReviewKind.REFUSED, f"{source}|visibility|{target}", detail)
 
 
 def requests(operations: Iterable[Operation], capabilities: Mapping[Side, Capabilities]) -> int:

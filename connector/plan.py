@@ -33,7 +33,7 @@ def plan(snapshot: Snapshot, context: Context) -> Plan:
         operations=tuple(operations),
         quiet=links.quiet,
         quiet_sent=tuple(notes.sent),
-        reviews=tuple(sorted([*snapshot.reviews, *links.reviews], key=lambda r: (r.kind, r.subject))),
+        reviews=tuple(sorted([*snapshot.reviews, *links.reviews, *notes.reviews], key=lambda r: (r.kind, r.subject))),
         looked_at=frozenset(links.looked_at),
         sources=snapshot.sources,
     )

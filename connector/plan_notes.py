@@ -11,10 +11,10 @@ from connector.adapter import AddNote, EditNote, PutEntry, Write
 from connector.compose import entry_text, note_body
 from connector.content import note_print, note_words
 from connector.model import Note, Ref, Side, Visibility
-from connector.operations import Effects, Operation
+from connector.operations import Effects, Operation, exposed
 from connector.plan_context import Context
 from connector.snapshot import EntryView, NoteView, Snapshot
-from connector.state import Sent
+from connector.state import Review, Sent
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,6 +27,8 @@ class NoteDraft:
         self.snapshot = snapshot
         self.operations: list[Operation] = []
         self.sent: list[Sent] = []
+        self.reviews: list[Review] = []
+        """Words for colleagues that were found where customers read them."""
 
     def note(self, view: NoteView) -> None:
         """A note that is new, or was edited, is written to each of its slots."""
@@ -48,7 +50,8 @@ class NoteDraft:
         for slot in view.slots:
             named = partial(self._note_key, note.ref, slot.name)
             row = Sent(note.ref, slot.name, slot.parent, None, "", print_, 0)
-            sent = self._found(view.sent.get(slot.name), row, named, again=not capabilities.note_edit)
+            held = view.sent.get(slot.name)
+            sent = self._found(held, row, named, visibility, again=not capabilities.note_edit)
             if sent is not None and (sent.print == print_ or (sent.target is None and not sent.lost)):
                 continue
             seq = sent.seq + 1 if sent else 0
@@ -81,7 +84,9 @@ class NoteDraft:
     def _entry_key(self, ticket: Ref, group: str, seq: int) -> str:
         return self.context.key("entry", str(ticket), group, str(seq))
 
-    def _found(self, sent: Sent | None, row: Sent, named: Callable[[int], str], *, again: bool) -> Sent | None:
+    def _found(
+        self, sent: Sent | None, row: Sent, named: Callable[[int], str], visibility: Visibility, *, again: bool
+    ) -> Sent | None:
         """The newest write of this source to this slot: the ledger's, or one found made at the vendor, which is recorded.
 
         What was found says what was written then, which need not be what the source says now. `again`: each change is a
@@ -95,6 +100,8 @@ class NoteDraft:
             print_ = self.snapshot.written.get(key) or row.print
             sent = replace(row, target=self.snapshot.present[key], key=key, print=print_, seq=seq)
             self.sent.append(sent)
+            if key in self.snapshot.exposed and visibility is Visibility.INTERNAL:
+                self.reviews.append(exposed(row.source, row.parent, "add_note"))
         return sent
 
     def entry(self, view: EntryView) -> None:
@@ -122,7 +129,7 @@ class NoteDraft:
             print_ = self.context.prints.text(matters)
             named = partial(self._entry_key, ticket.ref, group)
             row = Sent(ticket.ref, group, members[0].parent, None, "", print_, 0)
-            sent = self._found(sent, row, named, again=not form.editable)
+            sent = self._found(sent, row, named, Visibility.INTERNAL, again=not form.editable)
             moved = sent is not None and sent.parent != members[0].parent
             undone = sent is not None and sent.target is None
             if sent is not None and (undone or (sent.print == print_ and not moved)):

@@ -9,6 +9,7 @@ from connector.apply import Applier
 from connector.apply_rights import due
 from connector.batch import Batch
 from connector.errors import BrakeTripped
+from connector.model import Side, Visibility
 from connector.operations import Plan
 from connector.run_frame import Run
 from connector.run_rounds import ROUNDS, applier_of, apply, found_again, plan, poll_both, prepare
@@ -76,6 +77,8 @@ def _leftovers(run: Run, applier: Applier) -> None:
         for key, intent in run.journal.intents(IntentState.SENT).items()
         if intent.run != run.id and key not in run.planner.named and not intent.name.startswith("create.")
     ]
-    found, errors = applier.doubts.settle_unplanned(left, run.planner.readable)
+    to_desk = run.pair.rules.notes_to_desk
+    public = {Side.DESK} if to_desk is not None and to_desk.visibility is Visibility.PUBLIC else set()
+    found, errors = applier.doubts.settle_unplanned(left, run.planner.readable, public)
     run.report.found += found
     run.report.errors += errors

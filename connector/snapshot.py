@@ -87,6 +87,8 @@ class Snapshot:
     """Ambiguous and unmatched records, found while matching."""
     present: Mapping[str, Ref] = field(default_factory=dict)
     """Keys of ours seen on notes at a vendor, and the note: such a write is made already, whatever the journal says."""
+    exposed: frozenset[str] = frozenset()
+    """Of those keys: the ones that customers can read."""
     written: Mapping[str, str] = field(default_factory=dict)
     """Of those keys: the fingerprint of what was sent with them, where the journal knows."""
     sources: frozenset[Ref] = frozenset()

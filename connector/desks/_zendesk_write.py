@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from connector.adapter import AddNote, Create, Outcome, Status, Update, Write
@@ -210,7 +211,7 @@ class Writer:
         return self._done(write.key, self._party(write.kind, self._reader.unpack(answer)[name]))
 
     def _create_ticket(self, write: Create, given: Json) -> Outcome:
-        """The first comment is internal, so that the requester gets no mail."""
+        """The first comment is internal, so that the requester gets no mail; what became of it is read back."""
         subject = given.get("subject") or "?"
         given |= {"subject": subject, "comment": {"body": subject, "public": False}, "tags": sorted(write.tags)}
         given["metadata"] = {records.KEY_ROOM: {"key": write.key}}
@@ -219,7 +220,15 @@ class Writer:
             given["requester_id"] = int(requester[0].id)
         headers = {"Idempotency-Key": write.key}
         answer = self._http.send("POST", "/api/v2/tickets", retry=Retry.KEYED, json={"ticket": given}, headers=headers)
-        return self._done(write.key, self._ticket(self._reader.unpack(answer)["ticket"]))
+        found = self._reader.unpack(answer)
+        record = self._ticket(found["ticket"])
+        audits = [found["audit"]] if found.get("audit") else self._reader.audits(record.ref.id)
+        return replace(self._done(write.key, record), visibility=self._first_words(audits))
+
+    def _first_words(self, audits: Iterable[Json]) -> Visibility:
+        """Who can read what a ticket was made with; what the answer does not show counts as public."""
+        said = [event for audit in audits for event in audit.get("events", ()) if event.get("type") == "Comment"]
+        return Visibility.INTERNAL if said and said[0].get("public") is False else Visibility.PUBLIC
 
     # -- looking for earlier effects
 

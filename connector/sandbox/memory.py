@@ -236,8 +236,9 @@ class MemoryAdapter:
                 return _of_record(key, edited)
             case AddNote(key=key, parent=parent, visibility=visibility, body=body):
                 return self._of_note(key, self._add_note(key, parent, body, visibility))
-            case EditNote(key=key, ref=ref, body=body):
-                return self._of_note(key, self.world.edit_note(ref, self._still_marked(ref, body), by=US, key=key))
+            case EditNote(key=key, ref=ref, body=body, visibility=visibility):
+                edited_note = self.world.edit_note(ref, self._still_marked(ref, body), visibility, by=US, key=key)
+                return self._of_note(key, edited_note)
             case DeleteNote(key=key, ref=ref):
                 self.world.delete_note(ref if ref in self.world.entries else _as_note(ref), by=US, key=key)
                 return Outcome(key=key, status=Status.DONE, ref=ref)
@@ -255,10 +256,9 @@ class MemoryAdapter:
             return self._as_entry(self._of_note(write.key, note))
         entry = Entry(
             ref=write.ref or Ref(self.side, Kind.ENTRY, ""), form=write.form, on=write.on, title=write.title,
-            body=write.body, done=write.done, key=write.key,
+            body=write.body, visibility=Visibility.INTERNAL, done=write.done, key=write.key,
         )  # fmt: skip
-        stored = self.world.put_entry(entry, by=US, key=write.key)
-        return Outcome(key=write.key, status=Status.DONE, ref=stored.ref, version=stored.version)
+        return self._of_note(write.key, self.world.put_entry(entry, by=US, key=write.key))
 
     def _still_marked(self, ref: Ref, body: Body) -> Body:
         """An edit that leaves the marker line out keeps the old one, so that the note stays known as ours."""
@@ -293,10 +293,10 @@ class MemoryAdapter:
                     return None
                 made = self._of_note(write.key, note)
                 return self._as_entry(made) if isinstance(write, PutEntry) else made
-            return Outcome(key=write.key, status=Status.DONE, ref=ref, version=self.world.entries[ref].version)
+            return self._of_note(write.key, self.world.entries[ref])
         return None
 
-    def _of_note(self, key: str, note: Note) -> Outcome:
+    def _of_note(self, key: str, note: Note | Entry) -> Outcome:
         shown = note.visibility if self.capabilities.note_public else None
         return Outcome(key=key, status=Status.DONE, ref=note.ref, version=note.version, visibility=shown)
 

@@ -71,6 +71,7 @@ class Entry:
     on: tuple[Ref, ...]
     title: str = field(repr=False)
     body: Body = field(repr=False)
+    visibility: Visibility
     done: bool
     version: str = ""
     key: str | None = None

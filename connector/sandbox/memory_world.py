@@ -151,7 +151,7 @@ class World:
             note = Note(
                 ref=self._new_ref(Kind.NOTE),
                 parent=parent,
-                visibility=self.quirks.visibility(visibility) if self.quirks.visibility else visibility,
+                visibility=self._made_of(visibility),
                 body=self._cut(body),
                 author=Author(by),
                 created=self.stamp(),
@@ -165,11 +165,20 @@ class World:
                 self._store_record("noted", self.get(parent), by)
             return note
 
-    def edit_note(self, ref: Ref, body: str | Body, *, by: str = "someone", key: str | None = None) -> Note:
+    def edit_note(
+        self, ref: Ref, body: str | Body, visibility: Visibility | None = None, *, by: str = "someone",
+        key: str | None = None,
+    ) -> Note:  # fmt: skip
+        """Changes a note's text; its visibility only where one is said."""
         with self.mutex:
             if ref not in self.notes:
                 raise NotFound(f"{ref} is not there")
-            return self._store_note("note.edit", replace(self.notes[ref], body=self._cut(body)), by, key)
+            kept = self.notes[ref]
+            shown = kept.visibility if visibility is None else self._made_of(visibility)
+            return self._store_note("note.edit", replace(kept, body=self._cut(body), visibility=shown), by, key)
+
+    def _made_of(self, visibility: Visibility) -> Visibility:
+        return self.quirks.visibility(visibility) if self.quirks.visibility else visibility
 
     def delete_note(self, ref: Ref, *, by: str = "someone", key: str | None = None) -> None:
         """Takes a note or an entry away."""
@@ -189,7 +198,8 @@ class World:
             if not new and entry.ref not in self.entries:
                 raise NotFound(f"{entry.ref} is not there")
             ref = self._new_ref(Kind.ENTRY) if new else entry.ref
-            stored = replace(entry, ref=ref, body=self._cut(entry.body), version=self._next_version())
+            shown = self._made_of(entry.visibility)
+            stored = replace(entry, ref=ref, body=self._cut(entry.body), visibility=shown, version=self._next_version())
             before = self.entries.get(ref)
             self.entries[ref] = stored
             self._log("entry" if new else "entry.edit", ref, before, stored, by, key)

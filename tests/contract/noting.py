@@ -66,12 +66,6 @@ def test_a_vendor_that_breaks_its_word_on_visibility_is_found_out(rig: Rig) -> N
     assert outcome.visibility is Visibility.PUBLIC
 
 
-def test_a_vendor_with_public_notes_is_tried_breaking_its_word(rig: Rig) -> None:
-    """So that the promise above cannot be skipped: whoever has public notes has a rig that can break visibility."""
-    if rig.adapter.capabilities.note_public:
-        assert type(rig).visibility_broken is not Rig.visibility_broken
-
-
 @BOTH
 def test_a_persons_note_is_read_with_its_visibility(rig: Rig, visibility: Visibility) -> None:
     if visibility is Visibility.PUBLIC and not rig.adapter.capabilities.note_public:

@@ -130,6 +130,11 @@ class Rig:
         """Requests that reached the vendor from the adapters of this rig."""
         raise NotImplementedError
 
+    def stated(self) -> list[Visibility | None]:
+        """Who may read it, as each request that wrote words said so itself, oldest first; None where it did not say."""
+        cannot(self, "tell what requests say of visibility")
+        raise AssertionError
+
     # -- faults
 
     @contextmanager
@@ -140,7 +145,7 @@ class Rig:
 
     @contextmanager
     def visibility_broken(self) -> Iterator[None]:
-        """Within, the vendor makes every note public, and says so in its answers."""
+        """Within, the vendor makes every note public, a ticket's first one too, and says so in its answers."""
         cannot(self, "break its word on visibility")
         yield
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connector.adapter import AddNote, Create, Outcome, Page, PutEntry, Status, Update, Write
+import connector.desks
+from connector import adapter
+from connector.adapter import AddNote, Create, EditNote, Outcome, Page, PutEntry, Status, Update, Write
+from connector.desks.zendesk import Zendesk
 from connector.errors import BadAnswer, Unreadable
 from connector.model import Body, Gone, Kind, Note, Record, Ref, Side, Visibility
 from connector.sandbox.memory import MemoryAdapter
 from connector.sandbox.memory_terms import CRM, DESK, US, Quirks
+from connector.transport import Http
 
-from . import suite
+from . import suite, test_adapters, visibility
 from .rig import Rig
+from .rigs import zendesk
 from .rigs.memory import MemoryRig
 
 
@@ -122,6 +128,49 @@ class TellsTheBody(MemoryAdapter):
         return f"MemoryAdapter({[note.body.text for note in self.world.notes.values()]})"
 
 
+class FollowsTheNoteBefore(MemoryAdapter):
+    def _add_note(self, key: str, parent: Ref, body: Body, visibility: Visibility) -> Note:
+        before = [note.visibility for note in self.world.notes_of(parent)]
+        return super()._add_note(key, parent, body, before[-1] if before else visibility)
+
+
+class SaysNothingOfEdits(MemoryAdapter):
+    def _carry_out(self, write: Write) -> Outcome:
+        if isinstance(write, EditNote):
+            return self._of_note(write.key, self.world.edit_note(write.ref, write.body, by=US, key=write.key))
+        return super()._carry_out(write)
+
+
+class SaysEditsAreAsAsked(MemoryAdapter):
+    def _carry_out(self, write: Write) -> Outcome:
+        outcome = super()._carry_out(write)
+        return replace(outcome, visibility=write.visibility) if isinstance(write, EditNote) else outcome
+
+
+class SaysEntriesAreInternal(MemoryAdapter):
+    def _put_entry(self, write: PutEntry) -> Outcome:
+        return replace(super()._put_entry(write), visibility=Visibility.INTERNAL)
+
+
+class SaysNothingOfEntries(MemoryAdapter):
+    def _put_entry(self, write: PutEntry) -> Outcome:
+        return replace(super()._put_entry(write), visibility=None)
+
+
+class ShowsEntriesToAll(MemoryAdapter):
+    def _add_note(self, key: str, parent: Ref, body: Body, visibility: Visibility) -> Note:
+        shown = Visibility.PUBLIC if body.text.startswith("Ticket 7") else visibility
+        return super()._add_note(key, parent, body, shown)
+
+
+class GreetsWithATicket(MemoryAdapter):
+    def _carry_out(self, write: Write) -> Outcome:
+        outcome = super()._carry_out(write)
+        if isinstance(write, Create) and write.kind is Kind.TICKET and outcome.ref:
+            self.world.note(outcome.ref, str(write.fields["subject"]), Visibility.PUBLIC, by=US, key=write.key)
+        return outcome
+
+
 class StopsAtTheUnreadable(MemoryAdapter):
     def poll(
         self, cursor: str | None, *, since: datetime | None = None, until: datetime | None = None
@@ -186,6 +235,8 @@ class FindsTheReadable(MemoryAdapter):
 
 Planted = tuple[type[MemoryAdapter], Side, Callable[..., None], tuple[Any, ...]]
 ASKED_FOR = suite.test_a_note_has_the_visibility_that_was_asked_for_and_the_answer_says_so
+EVERY_WAY = suite.test_every_way_to_write_says_who_may_read_it_and_reads_it_back
+FOUND_OUT = suite.test_a_broken_word_on_visibility_is_found_out_on_every_way
 GOES_ON = suite.test_a_record_that_cannot_be_read_is_named_by_its_poll_which_goes_on
 
 PLANTED: list[Planted] = [
@@ -196,6 +247,15 @@ PLANTED: list[Planted] = [
     (ReplacesTags, Side.DESK, suite.test_tags_are_added_and_removed_and_those_of_others_stay, (Kind.TICKET,)),
     (SaysWhatWasAsked, Side.DESK, suite.test_a_vendor_that_breaks_its_word_on_visibility_is_found_out, ()),
     (AllNotesPublic, Side.DESK, ASKED_FOR, (Visibility.INTERNAL,)),
+    (AllNotesPublic, Side.DESK, EVERY_WAY, ()),
+    (SaysWhatWasAsked, Side.DESK, FOUND_OUT, ()),
+    (FollowsTheNoteBefore, Side.DESK, suite.test_a_notes_visibility_does_not_follow_from_the_note_before_it, ()),
+    (SaysNothingOfEdits, Side.CRM, EVERY_WAY, ()),
+    (SaysEditsAreAsAsked, Side.CRM, FOUND_OUT, ()),
+    (SaysEntriesAreInternal, Side.CRM, FOUND_OUT, ()),
+    (SaysNothingOfEntries, Side.CRM, EVERY_WAY, ()),
+    (ShowsEntriesToAll, Side.CRM, suite.test_an_entry_is_no_public_note, ()),
+    (GreetsWithATicket, Side.DESK, EVERY_WAY, ()),
     (FindsSimilar, Side.CRM, suite.test_a_contact_is_found_by_its_whole_address_only, ()),
     (PicksTheFirst, Side.CRM, suite.test_every_contact_with_the_address_is_found, ()),
     (LooksUpByText, Side.CRM, suite.test_a_note_is_looked_up_by_its_key_and_by_no_other, ()),
@@ -216,6 +276,8 @@ PLANTED: list[Planted] = [
     (FindsTheReadable, Side.CRM, suite.test_what_is_found_and_cannot_be_read_is_named, ()),
     (TellsTheBody, Side.DESK, suite.test_bodies_and_addresses_are_in_no_repr_and_no_error, ()),
 ]  # fmt: skip
+IN_PUBLIC = {SaysNothingOfEdits, SaysEditsAreAsAsked, SaysEntriesAreInternal, SaysNothingOfEntries, ShowsEntriesToAll}
+"""Planted in a CRM whose notes customers may read."""
 NOT_LOCKING = {WritesTheWholeRecord, ReplacesTags}
 
 
@@ -231,8 +293,54 @@ def test_a_planted_fault_is_caught(
             return self.made[-1]
 
     quirks = Quirks(page_size=3, locking=broken not in NOT_LOCKING)
-    capabilities = DESK if side is Side.DESK else CRM
+    capabilities = DESK if side is Side.DESK else replace(CRM, note_public=broken in IN_PUBLIC)
     promise(MemoryRig(capabilities, quirks, side), *arguments)
     rig: Rig = BrokenRig(capabilities, quirks, side)
     with pytest.raises((AssertionError, KeyError)):
         promise(rig, *arguments)
+
+
+def test_a_vendor_is_not_left_to_decide_who_may_read_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real adapter of a vendor whose default is public, with what it says of visibility taken out of its requests."""
+    send = Http.send
+
+    def silent(http: Http, method: str, path: str, **more: Any) -> Any:
+        said = ((more.get("json") or {}).get("ticket") or {}).get("comment")
+        if said:
+            del said["public"]
+        return send(http, method, path, **more)
+
+    monkeypatch.setattr(Http, "send", silent)
+    with zendesk.RIGS["zendesk"]() as rig, pytest.raises(AssertionError, match="internal note"):
+        EVERY_WAY(rig)
+
+
+def test_a_request_that_says_nothing_is_caught_where_the_vendor_happens_to_do_what_was_wanted() -> None:
+    with zendesk.RIGS["zendesk"]() as rig:
+        write, _ = visibility._note(Visibility.INTERNAL)(rig)
+        assert isinstance(write, AddNote)
+        rig.note(write.parent, "An internal one before", Visibility.INTERNAL)
+        assert rig.adapter.write([write])[0].visibility is Visibility.INTERNAL
+        calls = rig.server.log.calls  # type: ignore[attr-defined]
+        (sent,) = [call for call in calls if b"comment" in (call.request or b"")]
+        assert rig.stated() == [Visibility.INTERNAL]
+        rig.server.log.add(replace(sent, request=sent.request.replace(b'"public"', b'"published"')))  # type: ignore[attr-defined]
+        assert rig.stated()[-1] is None
+
+
+@pytest.mark.parametrize("way", ["a module of ours", "an installed package"])
+def test_a_new_vendor_without_a_rig_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str) -> None:
+    test_adapters.test_every_vendor_has_a_rig()
+    if way == "a module of ours":
+        (tmp_path / "newdesk.py").write_text("")
+        monkeypatch.setattr(connector.desks, "__path__", [*connector.desks.__path__, str(tmp_path)])
+    else:
+        monkeypatch.setattr(adapter, "_plugins", lambda side: {"newdesk": "somewhere"} if side is Side.DESK else {})
+    with pytest.raises(AssertionError, match="newdesk"):
+        test_adapters.test_every_vendor_has_a_rig()
+
+
+def test_a_rig_that_opens_another_adapter_than_its_vendors_fails() -> None:
+    test_adapters.is_of(zendesk.__name__.rpartition(".")[2], Zendesk)
+    with pytest.raises(AssertionError, match="zendesk"):
+        test_adapters.is_of("zendesk", MemoryAdapter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -285,6 +286,21 @@ def test_a_create_without_a_key_of_its_own_is_found_by_ours(zendesk: Account, ki
     again = done(zendesk.connect().write([create]))
     assert again.ref == outcome.ref, "the same create twice makes one record"
     assert zendesk.sandbox.emails == []
+
+
+def test_a_tickets_first_words_that_come_back_public_are_reported_as_public(zendesk: Account, rita: int) -> None:
+    create = Create(
+        key=KEY, kind=Kind.TICKET, fields={"subject": "New"}, links={Role.REQUESTER: (ref(Kind.CONTACT, rita),)}
+    )
+    assert done(zendesk.desk.write([create])).visibility is Visibility.INTERNAL
+    make = zendesk.sandbox.world.make_ticket
+
+    def ignore_the_flag(given: dict[str, object], **more: object) -> object:
+        comment = {**given["comment"], "public": True}  # type: ignore[dict-item]
+        return make({**given, "comment": comment}, **more)  # type: ignore[arg-type]
+
+    zendesk.sandbox.world.make_ticket = ignore_the_flag  # type: ignore[method-assign,assignment]
+    assert done(zendesk.desk.write([replace(create, key=OTHER)])).visibility is Visibility.PUBLIC
 
 
 # -- finding

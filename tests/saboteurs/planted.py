@@ -38,8 +38,8 @@ SABOTEURS: tuple[Saboteur, ...] = (
             ),
             (
                 _APPLY,
-                "        broken: list[Operation] = []\n        for (unit, writes)",
-                "        self.journal.intend(later)\n        broken: list[Operation] = []\n        for (unit, writes)",
+                "        taken: list[tuple[Operation, Outcome]] = []\n",
+                "        self.journal.intend(later)\n        taken: list[tuple[Operation, Outcome]] = []\n",
             ),
         ),
     ),
@@ -140,6 +140,22 @@ SABOTEURS: tuple[Saboteur, ...] = (
         _PLAN_NOTES,
         "(rule.internal if note.visibility is Visibility.INTERNAL else rule.public)",
         "rule.internal",
+    ),
+    bug(
+        "nobody looks whether a vendor kept its word on visibility",
+        "5",
+        _ANSWERS,
+        "        if not self.adapters[op.side].capabilities.note_public:",
+        "        if True:",
+        caught_by="tests/core/test_visibility.py",
+    ),
+    bug(
+        "a public note that is met in a poll is recorded without a word",
+        "5",
+        _PLAN_NOTES,
+        "            if key in self.snapshot.exposed and visibility is Visibility.INTERNAL:",
+        "            if False:",
+        caught_by="tests/core/test_visibility.py",
     ),
     bug(
         "among several matches the first is taken",

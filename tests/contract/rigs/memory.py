@@ -10,10 +10,10 @@ from functools import partial
 
 from connector.adapter import Capabilities
 from connector.errors import OutcomeUnknown
-from connector.model import Format, Kind, Ref, Role, Side, Value, Visibility
+from connector.model import Body, Format, Kind, Note, Ref, Role, Side, Value, Visibility
 from connector.richtext import plain
 from connector.sandbox.memory import MemoryAdapter
-from connector.sandbox.memory_terms import CRM, DESK, Call, ManualClock, Quirks
+from connector.sandbox.memory_terms import CRM, DESK, US, Call, Entry, ManualClock, Quirks
 from connector.sandbox.memory_world import World
 
 from ..rig import Rig, Seen
@@ -26,12 +26,41 @@ VALUES = {
 }
 
 
+class _Listening(World):
+    """Keeps what the adapter says of who may read what it writes."""
+
+    def __init__(self, side: Side, clock: ManualClock, *, capabilities: Capabilities, quirks: Quirks) -> None:
+        super().__init__(side, clock, capabilities=capabilities, quirks=quirks)
+        self.stated: list[Visibility | None] = []
+
+    def note(
+        self, parent: Ref, body: str | Body, visibility: Visibility, *, by: str = "someone", key: str | None = None,
+        meta_key: str | None = None,
+    ) -> Note:  # fmt: skip
+        if by == US:
+            self.stated.append(visibility)
+        return super().note(parent, body, visibility, by=by, key=key, meta_key=meta_key)
+
+    def edit_note(
+        self, ref: Ref, body: str | Body, visibility: Visibility | None = None, *, by: str = "someone",
+        key: str | None = None,
+    ) -> Note:  # fmt: skip
+        if by == US:
+            self.stated.append(visibility)
+        return super().edit_note(ref, body, visibility, by=by, key=key)
+
+    def put_entry(self, entry: Entry, *, by: str, key: str | None = None) -> Entry:
+        if by == US:
+            self.stated.append(entry.visibility)
+        return super().put_entry(entry, by=by, key=key)
+
+
 class MemoryRig(Rig):
     idle_calls = 1
 
     def __init__(self, capabilities: Capabilities, quirks: Quirks, side: Side) -> None:
         self.clock = ManualClock()
-        self.world = World(side, self.clock, capabilities=capabilities, quirks=quirks)
+        self.world = _Listening(side, self.clock, capabilities=capabilities, quirks=quirks)
         self.values = {kind: VALUES[kind] for kind in capabilities.kinds}
         self.made: list[MemoryAdapter] = []
         self.adapter = self.again()
@@ -92,6 +121,9 @@ class MemoryRig(Rig):
     def notes(self, parent: Ref) -> list[Seen]:
         return [Seen(plain(note.body), note.visibility) for note in self.world.notes_of(parent)]
 
+    def stated(self) -> list[Visibility | None]:
+        return self.world.stated
+
     def calls(self) -> int:
         return sum(adapter.calls for adapter in self.made)
 
@@ -144,6 +176,7 @@ RIGS: dict[str, Callable[[], AbstractContextManager[Rig]]] = {
     "memory-desk-marker": partial(
         _open, replace(DESK, note_marker=True), lambda: replace(_SMALL, note_touches_parent=True), Side.DESK
     ),
+    "memory-crm-public": partial(_open, replace(CRM, note_public=True), lambda: _SMALL, Side.CRM),
     "memory-crm-plain": partial(
         _open, _PLAIN, lambda: replace(_SMALL, locking=False, index_lag=45, entry_ids=True), Side.CRM
     ),

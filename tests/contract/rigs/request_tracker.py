@@ -29,6 +29,9 @@ MARKS = (pytest.mark.real,)
 _COLUMNS = {"subject": "Subject", "priority": "Priority", "name": "RealName", "organization": "Organization"}
 
 
+_VERBS = {"comment": Visibility.INTERNAL, "correspond": Visibility.PUBLIC}
+
+
 @cache
 def _server() -> servers.RequestTracker:
     """One server for all promises; it ends with the tests."""
@@ -115,6 +118,10 @@ class RequestTrackerRig(Rig):
 
     def calls(self) -> int:
         return len(self.road.server.log.calls)
+
+    def stated(self) -> list[Visibility | None]:
+        verbs = (call.path.rpartition("/")[2] for call in self.road.server.log.calls if call.method == "POST")
+        return [_VERBS[verb] for verb in verbs if verb in _VERBS]
 
     # -- faults
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -105,6 +106,13 @@ class ZendeskRig(Rig):
     def calls(self) -> int:
         return self.server.log.count()
 
+    def stated(self) -> list[Visibility | None]:
+        bodies = (
+            json.loads(call.request) for call in self.server.log.calls if call.request and b'"ticket' in call.request
+        )
+        tickets = (one for body in bodies for one in (body.get("ticket"), *body.get("tickets", ())) if one)
+        return [_VISIBLE.get(one["comment"].get("public")) for one in tickets if "comment" in one]
+
     @contextmanager
     def answers_lost(self) -> Iterator[None]:
         planned = [
@@ -159,7 +167,7 @@ _VISIBLE = {True: Visibility.PUBLIC, False: Visibility.INTERNAL}
 def _open(**options: Any) -> Iterator[Rig]:
     sandbox = ZendeskSandbox(clock=ManualClock().now(), **options)
     road = Spoiling(sandbox.app)
-    with serve(road) as server, tempfile.TemporaryDirectory() as folder:
+    with serve(road, keep_bodies=True) as server, tempfile.TemporaryDirectory() as folder:
         rig = ZendeskRig(sandbox, server, road, Path(folder))
         yield rig
         rig.adapter.close()
