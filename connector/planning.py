@@ -110,7 +110,7 @@ class Planner:
             batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
             horizon=min(horizons, default=None), region=self.pair.region, to_desk=not self.backfilling, aside=self.aside,
         )  # fmt: skip
-        self._unread(gathered.unread)
+        self._unread(gathered.unread, batch)
         self._vanished(gathered, batch)
         made = plan(gathered.snapshot, self._context())
         parked = {
@@ -159,13 +159,13 @@ class Planner:
             if review.kind is ReviewKind.REFUSED and review.decision != "again" and review.state != "moot"
         }
 
-    def _unread(self, unread: Mapping[Ref, Unreadable]) -> None:
+    def _unread(self, unread: Mapping[Ref, Unreadable], batch: Batch) -> None:
         """Keeps those whose notes cannot be read dirty, whatever else of them is worked, and whoever they were read for."""
         new = {ref: error for ref, error in unread.items() if ref not in self.aside}
         refused = self._refused() if new else set()
         for ref, error in new.items():
             dirty = Dirty(ref, 0)
-            if _gave_up(ref) in refused:
+            if _gave_up(ref) in refused and ref not in batch.dirty:  # of a change since, nobody has been asked
                 continue
             if self.record:
                 with self.journal.transaction():

@@ -156,6 +156,27 @@ def test_a_note_that_cannot_be_read_holds_its_parent_up_and_arrives_when_it_can(
     assert sorted(_told(town, side)) == WORDS
 
 
+def test_what_is_edited_after_a_person_let_it_go_arrives_once_it_reads_well(town: Town) -> None:
+    """The dismissal is of what was there then: while the edit cannot be read it waits, as the note did at first."""
+    contact = town.people[1][1]
+    note = town.crm_note(contact, "Word 1")
+    town.crm.spoilt.add(note.ref)
+    for _ in range(town.pair.attempts):
+        town.sync()
+    journal = town.journal()
+    (review,) = journal.reviews()
+    decide(journal, review.id, "dismiss", town.clock.now())
+    journal.close()
+    assert (town.sync().exit_code, town.waiting()) == (0, {}), "what was let go is left alone"
+    town.crm.edit_note(note.ref, "Word 2", by="seller")
+    for attempt in range(1, 4):
+        assert town.sync().exit_code == 1
+        assert town.waiting() == {str(contact): (attempt, f"{contact}: a part is missing")}
+    town.crm.spoilt.clear()
+    assert town.sync().exit_code == 0
+    assert [text for text in town.notes(town.tickets[1]) if "Word 2" in text]
+
+
 def test_a_note_of_a_record_that_is_only_watched_holds_nobody_up(tmp_path: Path) -> None:
     """Where a poll shows no notes, every record with an open ticket is asked for its own in each run."""
     town = Town(tmp_path, crm=WATCHED)

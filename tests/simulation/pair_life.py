@@ -238,6 +238,10 @@ class PairLife:
                     choice = self.random.choice(choices)
                     decide(journal, review.id, choice, self.house.clock.now())
                     self.say(f"decided {review.kind} {choice}")
+                    if choice == "dismiss":
+                        self.fired("dismissed")
+                        worlds = (self.house.desk, self.house.crm)
+                        self.promises.dismissed.append((review, {w.side: len(w.history) for w in worlds}))
         finally:
             journal.close()
 

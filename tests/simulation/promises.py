@@ -12,7 +12,7 @@ from connector.mapping.values import value_of
 from connector.model import Kind, Note, Record, Ref, Side, Visibility
 from connector.sandbox.memory_terms import US, Call, Change, Entry
 from connector.sandbox.memory_world import World
-from connector.state import ReviewKind
+from connector.state import Review, ReviewKind
 from tests.core.house import House
 from tests.simulation.people import CANARY
 
@@ -71,6 +71,8 @@ class Promises:
         self.untagged: set[str] = set()
         """Tags that a person took away somewhere, or that went with a record."""
         self.logged: dict[Side, int] = {Side.DESK: 0, Side.CRM: 0}
+        self.dismissed: list[tuple[Review, dict[Side, int]]] = []
+        """What a person let go, and how long each history was then: what changed since is to travel."""
 
     def check(self, *, run_began: int | None = None) -> None:
         """Looks at all that happened since the last check."""

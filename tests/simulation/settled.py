@@ -27,14 +27,12 @@ class Settled:
             links = journal.links()
             asked = {review.subject for review in journal.reviews()}
             about = " ".join(f"{r.subject} {sorted(r.detail.values())}" for r in journal.reviews(state=None))
-            let_go = {t for r in journal.reviews(state=None) if r.decision == "dismiss" for t in r.detail.values()}
-            left = _left_alone(journal.reviews(state=None))
+            doubted = {r.detail.get("source", "") for r in journal.reviews() if r.kind is ReviewKind.UNKNOWN}
             tombs = journal.tombstones(ref for link in links for ref in (link.desk, link.crm))
         finally:
             journal.close()
-        kept = [link for link in links if not {str(link.desk), str(link.crm)} & let_go]
-        self._fields_agree(kept, asked)
-        self._notes_arrived(links, left)
+        self._fields_agree(links, asked)
+        self._notes_arrived(links, doubted)
         self._linked(links, about, set(tombs))
 
     def _no_leak(self) -> None:
@@ -56,7 +54,42 @@ class Settled:
                 subject = f"{link.desk}|{link.crm}|{rule.name}"
                 here, there = desk.fields.get(rule.desk.field), crm.fields.get(rule.crm.field)
                 equal = word(rule.desk.field, here) == word(rule.crm.field, there)
-                require(equal or subject in asked, 2, f"{subject} differs, and nobody was asked")
+                let_go = self._field_let_go({link.desk: rule.desk.field, link.crm: rule.crm.field})
+                require(equal or subject in asked or let_go, 2, f"{subject} differs, and nobody was asked")
+
+    def _field_let_go(self, fields: dict[Ref, str]) -> bool:
+        """A person let its update (or all of its record) go, and nobody changed the field on either side since."""
+        return any(
+            (review.subject.endswith("|gave up") or review.detail.get("write") == "update")
+            and not {str(ref) for ref in fields}.isdisjoint({_gave_up(review), *review.detail.values()})
+            and not any(self._changed(ref, field, after[ref.side]) for ref, field in fields.items())
+            for review, after in self.seen.dismissed
+        )
+
+    def _changed(self, ref: Ref, field: str, after: int) -> bool:
+        """A person changed the field of the record since."""
+        world = self.house.desk if ref.side is Side.DESK else self.house.crm
+        return any(
+            change.ref == ref and change.actor != US and isinstance(change.after, Record)
+            and (not isinstance(change.before, Record) or change.before.fields.get(field) != change.after.fields.get(field))
+            for change in world.history[after:]
+        )  # fmt: skip
+
+    def _note_let_go(self, note: Note, onto: Ref | None = None) -> bool:
+        """A person let it go, onto this record, or let its whole record go with it; and nobody wrote or edited it since."""
+        world = self.house.desk if note.ref.side is Side.DESK else self.house.crm
+        written = max(c.seq for c in world.history if c.ref == note.ref and c.actor != US)
+        return any(
+            written <= after[world.side]
+            and (
+                _gave_up(review) == str(note.parent)
+                or (
+                    review.detail.get("source") == str(note.ref)
+                    and (onto is None or self._survivor(Ref.parse(review.detail["target"])) == onto)
+                )
+            )
+            for review, after in self.seen.dismissed
+        )
 
     def _kept_from_us(self, world: World, ref: Ref) -> bool:
         """Its vendor hid the record while a poll went past its last change, and no poll has shown it since."""
@@ -72,20 +105,22 @@ class Settled:
                 if found:
                     yield note, f"{found[0][0]}v{found[0][1]}"
 
-    def _notes_arrived(self, links: list[Link], left: set[str]) -> None:
+    def _notes_arrived(self, links: list[Link], doubted: set[str]) -> None:
         """Every internal note stands on each contact and deal of its ticket; every CRM note on an open ticket, if any."""
         began = self._began()
         for note, token in self._people_notes(self.house.desk):
             if note.visibility is Visibility.PUBLIC or self._is_history(self.house.desk, note, began):
                 continue
-            if {str(note.ref), str(note.parent)} & left:  # refused or unreadable, and a person said to leave it
+            if str(note.ref) in doubted:
                 continue
             for link in links:
                 crm = self._survivor(link.crm)
-                if link.desk == note.parent and link.role in (Role.REQUESTER, Role.DEAL) and crm is not None:
+                if link.desk != note.parent or link.role not in (Role.REQUESTER, Role.DEAL) or crm is None:
+                    continue
+                if not self._note_let_go(note, crm):
                     self._arrived(self.house.crm, crm, token)
         for note, token in self._people_notes(self.house.crm):
-            if {str(note.ref), str(note.parent)} & left:
+            if str(note.ref) in doubted or self._note_let_go(note):
                 continue
             open_tickets = [
                 link.desk for link in links
@@ -168,10 +203,7 @@ def _made(world: World, at: datetime) -> datetime:
     return at - timedelta(seconds=max(0.0, getattr(world.clock, "ahead", 0.0)))
 
 
-def _left_alone(reviews: list[Review]) -> set[str]:
-    """The notes that a person let go or is asked about, and the records let go with all that they held. No target."""
-    asked = [r for r in reviews if r.decision == "dismiss" or (r.kind is ReviewKind.UNKNOWN and r.state == "open")]
-    left = {source for r in asked if ":note:" in (source := r.detail.get("source", ""))}
-    return left | {
-        r.subject.split("|")[0] for r in reviews if r.decision == "dismiss" and r.subject.endswith("|gave up")
-    }
+def _gave_up(review: Review) -> str:
+    """The record that a run gave up; '' where one write was refused."""
+    record, _, rest = review.subject.partition("|")
+    return record if rest == "gave up" else ""
