@@ -4,7 +4,7 @@ Import it on demand only: werkzeug is heavy. Nothing here is meant to face a net
 
 Tests in the same process use `Server.log` and `Server.faults`. Tests in another process use the same over HTTP:
 
-    GET    /__sandbox__/log        [{"method", "path", "query", "status"}, ...], oldest first
+    GET    /__sandbox__/log        [{"method", "path", "query", "status"}, ...], oldest first; no values of the query's
     GET    /__sandbox__/counts     {"calls": 12, "GET": 10, "PUT": 2}
     DELETE /__sandbox__/log        forgets the log
     GET    /__sandbox__/faults     [{"do", "method", "path", ..., "fired"}, ...]

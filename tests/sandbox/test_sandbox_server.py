@@ -132,6 +132,18 @@ def test_another_process_plans_faults_and_reads_counts(world: tuple[Counted, Ser
     assert [c["path"] for c in requests.get(f"{admin}/log", timeout=5).json()] == ["/things"]
 
 
+def test_the_log_tells_no_values_of_a_query_but_short_numbers(world: tuple[Counted, Server]) -> None:
+    _, server = world
+    requests.get(
+        f"{server.url}/things?q=email:ada@acme.example&name=Ada%20B&page=12&p=2025550143&since=&flag", timeout=5
+    )
+    assert requests.get(f"{server.url}/__sandbox__/log", timeout=5).json() == [
+        {"method": "GET", "path": "/things", "query": "q=...&name=...&page=12&p=...&since=&flag", "status": 200}
+    ]
+    assert "ada" not in repr(server.log.calls).casefold()
+    assert server.log.count("GET", "acme"), "within the process it is whole"
+
+
 def test_the_admin_path_answers_loopback_names_only(world: tuple[Counted, Server]) -> None:
     _, server = world
     answer = requests.get(f"{server.url}/__sandbox__/log", headers={"Host": "evil.example"}, timeout=5)
