@@ -33,6 +33,8 @@ class Confirmer:
         self.made: dict[Ref, Ref] = {}
         """The records that creates of this run made, by their pending refs."""
         self.written: set[Ref] = set()
+        self.halves: set[tuple[Ref, Ref, str, Side]] = set()
+        """The sides of bases that this run has set by themselves."""
 
     def settle_quiet(self, plan: Plan, work: Work, applied: Applied) -> None:
         """Records what a plan settles without a request: agreements, finds, reviews, and refs with nothing left to do."""
@@ -102,7 +104,10 @@ class Confirmer:
         prints = self._answered(base, outcome, found)
         if base.half:
             held = self.journal.bases([base.desk]).get((base.desk, crm), {}).get(base.rule, prints)
-            held = prints if base.carried else held
+            both = base.written is not None and (base.desk, crm, base.rule, base.written.other) in self.halves
+            held = prints if base.carried and not both else held
+            if base.written is not None:
+                self.halves.add((base.desk, crm, base.rule, base.written))
             origin = prints.origin if heard or base.written is None else unheard(base.written)
             desk, there = (held.desk, prints.crm) if base.written is Side.CRM else (prints.desk, held.crm)
             prints = Base(desk, there, origin)

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from connector.adapter import Adapter, DeleteNote, Update
-from connector.errors import MappingError
+from connector.errors import BadAnswer, MappingError
 from connector.journal import Journal
 from connector.mapping.rules import FieldRule, Rules
 from connector.mapping.values import value_of
 from connector.model import Kind, Record, Ref, Side, Value
 from connector.operations import Effects, Operation, Plan, SetBase
-from connector.reading import Reader
+from connector.reading import Reader, what_can_be
 from connector.state import Base, Intent, IntentState, Link, TagBase, make_key, unheard
 from connector.state_undo import Change, TakenBack, What
 
@@ -57,6 +57,10 @@ class _Undoing:
         self.links: list[Link] = []
         self.bases: Mapping[tuple[Ref, Ref], Mapping[str, Base]] = {}
         self.later: Mapping[tuple[Ref, str], Mapping[int, str]] = {}
+        self.unreadable: Mapping[Ref, BadAnswer] = {}
+        row = journal.run(run)
+        self.restored = row is not None and row.command.startswith("undo ")
+        """The run is an undo itself."""
         self.unheard: set[str] = set()
         """The keys of writes whose answer never came."""
         self.tags: Mapping[tuple[Ref, Ref], Sequence[TagBase]] = {}
@@ -69,9 +73,10 @@ class _Undoing:
         for change in changes:
             if not change.undone:
                 by_ref.setdefault(change.ref, []).append(change)
-        self.reader.fetch(by_ref)
+        self.unreadable = what_can_be(sorted(by_ref), self.reader.fetch, BadAnswer)
         self.links = self.journal.links(by_ref)
-        self.reader.fetch(end for link in self.links for end in (link.desk, link.crm))
+        ends = {end for link in self.links for end in (link.desk, link.crm)}
+        self.reader.fetch_what_can_be(ends - self.unreadable.keys())
         self.bases = self.journal.bases(link.desk for link in self.links)
         self.tags = self.journal.tags(by_ref)
         self.later = self.journal.changes.since(self.run, by_ref)
@@ -130,6 +135,8 @@ class _Undoing:
         gone = self.reader.gone.get(ref)
         if gone is not None and gone.merged_into is not None:
             return f"it was merged into {gone.merged_into} since"
+        if ref in self.unreadable:
+            return f"it cannot be read ({self.unreadable[ref].message}); undo again once it can"
         if record is None:
             return "it is gone"
         if record.locked:
@@ -186,14 +193,13 @@ class _Undoing:
                 if path.field != name:
                     continue
                 other = self.reader.records.get(crm if record.ref == desk else desk)
-                if other is None and rule.name not in self.bases.get((desk, crm), {}):
-                    continue
-                here = prints.of(value)
                 theirs = value_of(other, other_path.field)[1] if other else None
-                there = prints.of(theirs)
+                carried = other is not None and self._made_of(rule, record.ref.side, theirs) == written
+                if not carried and rule.name not in self.bases.get((desk, crm), {}):
+                    continue  # they have not met, and still are to
+                here, there = prints.of(value), prints.of(theirs)
                 base = Base(here, there, record.ref.side.other) if record.ref == desk else Base(
                     there, here, record.ref.side.other)  # fmt: skip
-                carried = other is not None and self._made_of(rule, record.ref.side, theirs) == written
                 yield SetBase(desk, crm, rule.name, base, record.ref.side, name, half=True, carried=carried)
 
     def _made_of(self, rule: FieldRule, side: Side, value: Value) -> str | None:
@@ -207,9 +213,17 @@ class _Undoing:
 
     def _given(self, record: Record, tag: str) -> bool:
         """Whether a tag that a run brought here has since been taken away, and then given here by a person."""
-        rows = (row for pair in self._pairs(record.ref) for row in self.tags.get(pair, ()) if row.sure)
-        here = ((row.desk_tag if record.ref.side is Side.DESK else row.crm_tag, row.origin) for row in rows)
-        return (tag, record.ref.side) in here
+        here = record.ref.side
+        for desk, crm in self._pairs(record.ref):
+            other = crm if here is Side.DESK else desk
+            for row in self.tags.get((desk, crm), ()):
+                mine, theirs = (row.desk_tag, row.crm_tag) if here is Side.DESK else (row.crm_tag, row.desk_tag)
+                if not row.sure or mine != tag or row.origin is not here:
+                    continue
+                # What an undo gave back here is of this side by origin: a person's gift has travelled since.
+                if not self.restored or (other, theirs) in self.journal.changes.tagged_since(self.run, [other]):
+                    return True
+        return False
 
     def _tag(self, record: Record, tag: str, wanted: bool, rows: Sequence[Change]) -> Effects:
         """What the journal learns when the tag is as it was: where one side alone has it, it no longer travels."""
@@ -235,7 +249,7 @@ class _Undoing:
                 names = names or {(name, tag) for name in (rules.to_desk(tag),) if name}
             for desk_tag, crm_tag in sorted(names):
                 shown = (crm_tag if record.ref == desk else desk_tag) in theirs
-                if shown != wanted:
+                if shown != wanted or other is None:  # who cannot be read now may have it
                     origin = record.ref.side if wanted else record.ref.side.other
                     apart.append((desk, crm, TagBase(desk_tag, crm_tag, origin, sure=False, apart=True)))
                 elif not wanted:
@@ -257,8 +271,8 @@ class _Undoing:
 
     def _write(self, intent: Intent, kept: set[str]) -> None:
         made = intent.result or (Ref.parse(intent.target) if intent.target.count(":") > 1 else intent.source)
-        if intent.state in (IntentState.VOID, IntentState.UNDONE):
-            return
+        if intent.state in (IntentState.VOID, IntentState.UNDONE) or intent.attempts == 0:
+            return  # it had no effect, or was found and not written
         if intent.name == "update" and intent.key in kept:
             return  # field by field and tag by tag, by what is there now
         if intent.state is not IntentState.DONE:

@@ -59,6 +59,17 @@ class Changes:
                 found.setdefault((ref, name), {})[later] = after
         return found
 
+    def tagged_since(self, run: int, refs: Iterable[Ref]) -> set[tuple[Ref, str]]:
+        """The tags that later runs gave to these records and nobody took back."""
+        return {
+            (ref, name)
+            for ref in sorted(set(refs))
+            for (name,) in self.store.rows(
+                "SELECT name FROM change WHERE pair = ? AND ref = ? AND run > ? AND what = ? AND undone IS NULL",
+                (self.pair, str(ref), run, What.TAG_ADDED),
+            )
+        }
+
     def drop(self, key: str) -> None:
         """Forgets a write that certainly had no effect."""
         self.store.run("DELETE FROM change WHERE pair = ? AND key = ?", (self.pair, key))

@@ -74,7 +74,7 @@ class Ledger(Rows):
                         i.target,
                         i.state,
                         stamp(i.at),
-                        1,
+                        i.attempts,
                         i.print,
                     )
                     for i in intents
@@ -82,13 +82,17 @@ class Ledger(Rows):
             )
 
     def adopt(self, sent: Sent, run: int, at: datetime) -> None:
-        """Records a write of ours that was found at the vendor as done, whether or not this journal ever named it."""
+        """Records a write of ours that was found at the vendor as done, whether or not this journal ever named it.
+
+        It stays the write of the run that named it last; one that no run named counts as never sent by this one.
+        """
+        known = self.intents(keys=[sent.key]).get(sent.key)
         name = "entry" if sent.source.kind is Kind.TICKET else "note"
         self.intend(
             [
                 Intent(
                     sent.key,
-                    run,
+                    known.run if known else run,
                     name,
                     sent.source,
                     sent.parent.side,

@@ -1,0 +1,142 @@
+"""An undo takes back its own run's part where others have a part in the same record: other runs, records, sides."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from connector.model import Ref, Side
+from connector.run import sync
+from connector.sandbox.memory_terms import Call, Crash
+from connector.undo import UndoReport, undo
+from tests.core.house import House
+
+OLD, NEW = "+12025550100", "+12025550101"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.sync()
+    return house
+
+
+def last_run(house: House) -> int:
+    journal = house.journal()
+    try:
+        return journal.runs(1)[0].id
+    finally:
+        journal.close()
+
+
+def take_back(house: House, run: int) -> UndoReport:
+    house.clock.advance(60)
+    report = undo(house.pair, run)
+    house.clock.advance(60)
+    return report
+
+
+def at_rest(house: House) -> None:
+    for _ in range(3):
+        report = house.sync()
+        assert (report.writes, report.planned) == (0, 0)
+
+
+def two_customers(house: House) -> tuple[tuple[Ref, Ref], tuple[Ref, Ref], int]:
+    """Two customers whose phones one run has carried to the CRM."""
+    one, two = house.customer("Ada", "ada@acme.example", phone=OLD), house.customer("Bo", "bo@acme.example", phone=OLD)
+    for requester, _ in (one, two):
+        house.ticket(requester)
+    house.sync()
+    for requester, _ in (one, two):
+        house.desk.edit(requester, {"phone": NEW})
+    house.sync()
+    return one, two, last_run(house)
+
+
+def test_a_record_that_cannot_be_read_is_listed_and_holds_up_no_other(house: House) -> None:
+    (_, one), (_, two), run = two_customers(house)
+    house.crm.spoilt.add(one)
+    report = take_back(house, run)
+    assert house.record(two).fields["phone"] == OLD
+    assert house.crm.get(one).fields["phone"] == NEW
+    (left,) = report.left
+    assert (left.ref, left.what, report.exit_code) == (one, "phone", 3)
+    assert "cannot be read" in left.why
+    house.crm.spoilt.clear()
+    assert take_back(house, run).left == ()
+    assert house.record(one).fields["phone"] == OLD
+    at_rest(house)
+
+
+def test_a_tag_stays_undone_though_the_record_that_it_came_from_could_not_be_read(house: House) -> None:
+    requester, contact = house.customer()
+    ticket = house.ticket(requester)
+    house.sync()
+    house.crm.tag(contact, "vip")
+    house.sync()
+    assert "vip" in (house.record(ticket).tags or ())
+    house.crm.spoilt.add(contact)
+    assert take_back(house, last_run(house)).exit_code == 0
+    assert "vip" not in (house.record(ticket).tags or ())
+    house.crm.spoilt.clear()
+    house.desk.edit(ticket, {"subject": "Printer still on fire"})
+    house.sync()
+    at_rest(house)
+    assert "vip" not in (house.record(ticket).tags or ())
+    assert "vip" in (house.record(contact).tags or ())
+
+
+def test_a_value_that_a_run_brought_to_both_sides_of_a_pair_stays_undone_on_both(house: House) -> None:
+    """Two requesters share a contact; one is called otherwise there, and gets a new name by way of the other."""
+    requester, contact = house.customer("Ada")
+    other = house.requester("Ada", "ada.home@acme.example")
+    house.crm.edit(contact, {"emails": ("ada@acme.example", "ada.home@acme.example")})
+    for one in (requester, other):
+        house.ticket(one)
+    house.sync()
+    house.desk.edit(requester, {"name": "Ada Lovelace"})
+    house.sync()
+    take_back(house, last_run(house))
+    house.sync()
+
+    def names() -> list[object]:
+        return [house.record(ref).fields["name"] for ref in (requester, contact, other)]
+
+    assert names() == ["Ada Lovelace", "Ada", "Ada"]
+    house.desk.edit(other, {"name": "Ada King"})
+    house.sync()
+    assert names() == ["Ada King"] * 3
+    assert take_back(house, last_run(house)).exit_code == 0
+    assert names() == ["Ada Lovelace", "Ada", "Ada King"]
+    for one in (requester, other, contact):
+        (house.desk if one.side is Side.DESK else house.crm).edit(one, {"phone": NEW})  # it is looked at again
+        house.sync()
+    assert names() == ["Ada Lovelace", "Ada", "Ada King"]
+    at_rest(house)
+
+
+def test_a_note_that_a_run_found_made_is_taken_back_with_the_run_that_made_it(house: House) -> None:
+    requester, contact = house.customer()
+    ticket = house.ticket(requester)
+    house.sync()
+    house.desk_note(ticket, "Third fault this month")
+
+    def die(call: Call) -> None:
+        if call.name == "note":
+            house.crm_adapter.after = lambda call: None
+            raise Crash
+
+    house.crm_adapter.after = die
+    house.clock.advance(60)
+    with contextlib.suppress(Crash):
+        sync(house.pair)
+    made, found = last_run(house), last_run(house) + 1
+    assert house.sync().found == 1
+    assert take_back(house, found).planned == 0
+    assert len(house.notes(contact)) == 1
+    assert take_back(house, made).written == {"crm note.delete": 1}
+    assert house.notes(contact) == []
+    at_rest(house)
