@@ -24,6 +24,7 @@ _CONFIRM, _DOUBTS, _ANSWERS = "connector/apply_confirm.py", "connector/apply_dou
 _PLAN_NOTES, _PLAN_UPDATE = "connector/plan_notes.py", "connector/plan_update.py"
 _APPLY, _PLANNING = "connector/apply.py", "connector/planning.py"
 _RUN_FRAME, _RUN_ROUNDS, _RUN_SYNC = "connector/run_frame.py", "connector/run_rounds.py", "connector/run_sync.py"
+_UNDO = "connector/undo_plan.py"
 _LEDGER, _POLLED, _POLLING = "connector/journal/ledger.py", "connector/journal/polled.py", "connector/polling.py"
 
 SABOTEURS: tuple[Saboteur, ...] = (
@@ -286,9 +287,41 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "            if retry is Retry.CREATE and answer.status != 502:",
         caught_by="tests/transport/test_retry.py",
     ),
+    bug(
+        "an undo takes back what a person wrote since",
+        "2",
+        _UNDO,
+        "            why = self._changed(record.ref, rows, prints.of(now))",
+        '            why = ""',
+    ),
+    bug(
+        "the sync after an undo does it all again",
+        "2",
+        _UNDO,
+        "            bases=tuple(self._apart(record, name, target.before, rows[-1].after)),",
+        "            bases=(),",
+    ),
+    bug(
+        "a note that an undo took away is written again",
+        "1",
+        _UNDO,
+        "        effects = Effects(unsent=tuple(rows), taken_back=(TakenBack(intent.key),))",
+        "        effects = Effects()",
+    ),
+    bug(
+        "a tag that an undo took off counts as new on the other side",
+        "2",
+        _UNDO,
+        "                if shown != wanted or other is None:",
+        "                if shown and wanted:",
+    ),
 )
 
 HINTS = {
+    "an undo takes back what a person wrote since": 4,
+    "the sync after an undo does it all again": 16,
+    "a note that an undo took away is written again": 4,
+    "a tag that an undo took off counts as new on the other side": 4,
     "a cursor that is a time has no overlap": 119,
     "the intent is recorded after the write": 22,
     "what is in doubt is sent again without a look-up": 54,
@@ -296,7 +329,7 @@ HINTS = {
     "keys differ from run to run": 2,
     "our own notes are taken for people's": 1,
     "both sides read from one cursor": 1,
-    "dirty is cleared before the writes are done": 21,
+    "dirty is cleared before the writes are done": 13,
     "the merge base is what was asked for, not what was stored": 3,
     "notes are public": 1,
     "answers to customers travel like internal notes": 2,
@@ -307,12 +340,12 @@ HINTS = {
     "tags are set and not added": 1,
     "a note's text is in an error": 5,
     "the brake on writes is off by one": 6,
-    "the brake on the share is off by one": 19,
+    "the brake on the share is off by one": 30,
     "a dry run records what it polled": 1,
     "a backfill writes to the help desk too": 5,
     "what a poll could not read is passed over": 14,
     "a note that cannot be read stops those who only watch it": 340,
-    "one record that fails fails the run": 19,
+    "one record that fails fails the run": 8,
     "what could not be found is forgotten for good": 9,
     "a conflict is decided for the help desk": 2,
 }

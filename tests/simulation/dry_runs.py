@@ -10,7 +10,7 @@ from connector.errors import BrakeTripped, DeskbridgeError, JournalError, Locked
 from connector.lock import only_run
 from connector.pair import Brakes
 from tests.simulation.pair_life import PairLife, sent
-from tests.simulation.promises import Broken, require
+from tests.simulation.terms import Broken, require
 
 
 def preview(life: PairLife) -> None:

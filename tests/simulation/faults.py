@@ -4,41 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 from connector.errors import BadAnswer, CursorExpired, Forbidden, OutcomeUnknown, TryLater, Unauthorized
 from connector.model import Kind
 from connector.sandbox.memory_terms import Call, Crash, LandsLater
 from tests.simulation.pair_life import PairLife
-from tests.simulation.promises import require
+from tests.simulation.terms import LAG, require
 
 FAULTS = (
     "crash before", "crash after", "crash at commit", "unknown before", "unknown after", "lands later", "busy",
     "bad answer", "edit meanwhile", "no rights", "credentials refused",
 )  # fmt: skip
-_LAG = timedelta(seconds=10)
-"""A change may show in a vendor's polls and searches so much later, at most."""
 
 
 def faulty(life: PairLife) -> None:
     """A run during which something happens at one of its requests or commits."""
     kind = life.random.choice(FAULTS)
     backfill = life.random.random() < 0.2
-    adapter = life.random.choice((life.house.desk_adapter, life.house.crm_adapter))
-    at = life.random.randrange(1, 14)
+    befall(life, life.random, kind, lambda: life.backfill(kind) if backfill else life.sync(kind))
+
+
+def befall(life: PairLife, random: Random, kind: str, work: Callable[[], object]) -> None:
+    """Does the work, and lets this happen at one of its requests or commits."""
+    adapter = random.choice((life.house.desk_adapter, life.house.crm_adapter))
+    at = random.randrange(1, 14)
     fired: list[str] = []
     if kind == "crash at commit":
-        life.crash_at = life.statements + life.random.randrange(1, 120)
+        life.crash_at = life.statements + random.randrange(1, 120)
     elif kind == "edit meanwhile":
         _hook(adapter, "before", at, lambda call: life.say("meanwhile " + life.people.act()), fired)
     else:
         when = "after" if kind.endswith("after") else "before"
         lasting = kind in ("no rights", "credentials refused")
-        _hook(adapter, when, at, lambda call: _fault(life, kind, call), fired, lasting=lasting)
-    if backfill:
-        life.backfill(kind)
-    else:
-        life.sync(kind)
+        _hook(adapter, when, at, lambda call: _fault(random, kind, call), fired, lasting=lasting)
+    work()
     if life.crash_at is not None and life.statements >= life.crash_at:
         fired.append("commit")
     life.crash_at = None
@@ -69,14 +70,14 @@ def _hook(
     setattr(adapter, when, hook)
 
 
-def _fault(life: PairLife, kind: str, call: Call) -> None:
+def _fault(random: Random, kind: str, call: Call) -> None:
     if kind.startswith("crash"):
         raise Crash
     if kind.startswith("unknown"):
         raise OutcomeUnknown("no answer") if call.writes else TryLater("no answer")
     if kind == "lands later":
         if call.writes:
-            raise LandsLater(life.random.choice((1.0, 20.0, 45.0)))
+            raise LandsLater(random.choice((1.0, 20.0, 45.0)))
         raise TryLater("no answer")
     if kind == "no rights":
         raise Forbidden("these credentials may not do this any more")
@@ -92,7 +93,7 @@ def vanish(life: PairLife) -> None:
     world = life.random.choice((life.house.desk, life.house.crm))
     refs = sorted(world.records)
     world.hidden |= set(life.random.sample(refs, len(refs) // 2))
-    hidden, since = frozenset(world.hidden), life.good - _LAG
+    hidden, since = frozenset(world.hidden), life.good - LAG
     for _ in range(life.random.choice((1, 2))):
         life.sync("while half is hidden")
         life.house.clock.advance(60)

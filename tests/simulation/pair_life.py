@@ -23,7 +23,8 @@ from connector.sandbox.memory_world import World
 from connector.state import ReviewKind
 from tests.core.house import House, rules
 from tests.simulation.people import People
-from tests.simulation.promises import Broken, Promises, require
+from tests.simulation.promises import Promises
+from tests.simulation.terms import Broken, require
 from tests.simulation.vendors import WrongClock, quirks
 
 
@@ -76,6 +77,11 @@ class PairLife:
         """A dry run is under way."""
         self.spoiling = Random(f"{life.seed} spoilt")
         self.spoils = self.spoiling.random() < 0.3
+        self.undoing = Random(f"{life.seed} undo")
+        self.undoes = self.undoing.random() < 0.3
+        """Somebody takes runs back in this life. It draws from a source of its own, as what is spoilt does."""
+        self.taking_back = False
+        """An undo is under way."""
         self.answers: dict[str, list[int]] = {}
         """What the CRM found by each value in this run: how many records, each time that it was asked."""
         for adapter in (self.house.desk_adapter, self.house.crm_adapter):
@@ -105,15 +111,23 @@ class PairLife:
         self.syncing = False
         if report is not None and report.finished:
             self.good = began
+            self.promises.undone.looks.append((began, self.house.clock.now()))
         self.right_person()
         return report
 
-    def run(self, why: str, work: Callable[[], Any]) -> Any:
-        """One call of the core, that may die or be refused."""
+    def run(self, why: str, work: Callable[[], Any], *, takes_back: int | None = None) -> Any:
+        """One call of the core, that may die or be refused. `takes_back`: it is an undo, of this run."""
         before = sent(self.house)
         self.failure: BaseException | None = None
+        adapters = (self.house.desk_adapter, self.house.crm_adapter)
+        logged = [len(adapter.log) for adapter in adapters]
         try:
-            report = work()
+            try:
+                report = work()
+            finally:
+                if self.undoes:
+                    calls = [call for a, at in zip(adapters, logged, strict=True) for call in a.log[at:]]
+                    self.promises.undone.ran(calls, takes_back=takes_back)
         except BrakeTripped as error:
             self.failure = error
             self.say(f"{why}: brake")
@@ -212,7 +226,7 @@ class PairLife:
 
         def fetched(refs: Any) -> Any:
             if self.poison & set(refs):
-                if parse:
+                if parse and not self.taking_back:  # an undo foresees no mistakes of our own
                     raise ValueError("a record that no code of ours can read")
                 raise BadAnswer("a record lacks a part")
             return fetch(refs)

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from datetime import datetime
 
 from connector.adapter import Update
 from connector.mapping.rules import Policy
 from connector.mapping.values import value_of
-from connector.model import Kind, Note, Record, Ref, Side, Visibility
+from connector.model import Note, Record, Ref, Side, Visibility
 from connector.sandbox.memory_terms import US, Call, Change, Entry
 from connector.sandbox.memory_world import World
 from connector.state import Review, ReviewKind
 from tests.core.house import House
 from tests.simulation.people import CANARY
-
-TOKEN = re.compile(r"\b((?:int|pub|crm)\d{5})v(\d+)\b")
-
-
-_DERIVED = frozenset({"updated", "phones", "emails"})
-"""What a vendor changes by itself when something else is written."""
-
-LOSSY = frozenset({"phone", "priority", "custom.Priority"})
-"""The fields of which a lossy vendor keeps the first word alone."""
-
-
-def word(field: str, value: object) -> object:
-    """What is left of a value in a lossy world: enough to tell it from every other."""
-    return value.partition(".")[0] if field in LOSSY and isinstance(value, str) else value
-
-
-class Broken(AssertionError):
-    """A promise does not hold."""
-
-
-def require(holds: bool, promise: int, what: str) -> None:
-    if not holds:
-        raise Broken(f"promise {promise}: {what}")
+from tests.simulation.terms import DERIVED, TOKEN, place, require, word
+from tests.simulation.undone import Undone, unlocked
 
 
 class Promises:
@@ -70,6 +48,9 @@ class Promises:
         """Since when something could have changed unseen, until when, and which records no run could see."""
         self.untagged: set[str] = set()
         """Tags that a person took away somewhere, or that went with a record."""
+        self.tagged: dict[str, int] = {}
+        """In which step people last gave or took each tag."""
+        self.undone = Undone(house)
         self.logged: dict[Side, int] = {Side.DESK: 0, Side.CRM: 0}
         self.dismissed: list[tuple[Review, dict[Side, int]]] = []
         """What a person let go, and how long each history was then: what changed since is to travel."""
@@ -84,7 +65,11 @@ class Promises:
                 self._one_effect(world, change)
                 self._right_visibility(world, change)
                 self._no_lost_update(world, change)
+                if self.undone.is_undo(change):
+                    self.undone.judge(world, change, self.step)
+                    continue
                 self._no_lost_tag(change)
+                self._undone_stays(change)
                 self._nothing_deleted(change)
             self.at[world.side] = len(world.history)
         for adapter in (self.house.desk_adapter, self.house.crm_adapter):
@@ -108,6 +93,7 @@ class Promises:
             if change.actor != US and isinstance(change.before, Record):
                 after = change.after.tags if isinstance(change.after, Record) else None
                 self.untagged |= (change.before.tags or frozenset()) - (after or frozenset())
+                self.tagged |= dict.fromkeys((change.before.tags or frozenset()) ^ (after or frozenset()), self.step)
 
     # -- 1. no duplicate
 
@@ -178,7 +164,7 @@ class Promises:
             previous = old.get(field)
             if isinstance(before, Record) and previous == value:
                 continue
-            if change.actor == US and change.action == "edit":
+            if change.actor == US and change.action == "edit" and not self.undone.is_undo(change):
                 self._justified(world, change, place, previous, value)
             if value is not None:
                 self.held.setdefault(place, {}).setdefault(word(field, value), change.seq)
@@ -194,7 +180,7 @@ class Promises:
              and (r.desk if ref.side is Side.DESK else r.crm).kind is ref.kind), None
         )  # fmt: skip
         if rule is None:
-            require(field in _DERIVED, 2, f"{place} is not shared, and we wrote it")
+            require(field in DERIVED, 2, f"{place} is not shared, and we wrote it")
             return
         carried_back = previous is not None and previous != value and word(field, previous) == word(field, value)
         previous, value = word(field, previous), word(field, value)
@@ -211,19 +197,13 @@ class Promises:
         there = self.held.get((origin, source_field), {})
         if previous in there and there[previous] < there.get(value, 0):
             return
-        if not world.quirks.locking or self._same_version_twice(world, change):
+        if unlocked(world, change):
             self.overwritten += 1
             return
         # The person's value reached the other side by way of another record (a merge, a second ticket of the deal).
         seen = [seq for (other, name), values in self.held.items() if other.side is origin.side and name == source_field
                 for v, seq in values.items() if v == previous]  # fmt: skip
         require(bool(seen), 2, f"{place}: a person's value was replaced that the other side never knew")
-
-    def _same_version_twice(self, world: World, change: Change) -> bool:
-        """The lock counts in seconds, and the person's edit fell into the second of the version that we had read."""
-        assert isinstance(change.before, Record)
-        same = [c for c in world.history[: change.seq - 1] if c.ref == change.ref and isinstance(c.after, Record)]
-        return sum(c.after.version == change.before.version for c in same if isinstance(c.after, Record)) > 1
 
     def _decided(self, ref: Ref, rule: str) -> bool:
         journal = self.house.journal()
@@ -244,6 +224,20 @@ class Promises:
         lost = (change.before.tags or frozenset()) - (change.after.tags or frozenset()) - self.untagged
         require(not lost, 2, f"{change.ref}: we took tags away that nobody took away")
 
+    def _undone_stays(self, change: Change) -> None:
+        """What an undo took back is not brought back, unless a person wants it anew."""
+        before, after = change.before, change.after
+        if change.actor != US or not isinstance(before, Record) or not isinstance(after, Record):
+            return
+        for field, value in after.fields.items():
+            if before.fields.get(field) != value:
+                again = self.undone.brought_back(change.ref, field, before.fields.get(field), value)
+                require(not again, 2, f"{change.ref} {field} was undone, and we wrote it again")
+        for tag in (after.tags or frozenset()) - (before.tags or frozenset()):
+            undone = self.undone.tags.get((change.ref, tag))
+            wanted = undone is None or self.tagged.get(tag, 0) >= undone
+            require(wanted, 2, f"a tag of {change.ref} was undone, and we gave it again")
+
     def _changed_fields_only(self, call: Call) -> None:
         for write in call.writes:
             if isinstance(write, Update) and call.name != "look_up":
@@ -255,8 +249,3 @@ class Promises:
     def _nothing_deleted(self, change: Change) -> None:
         removed = change.actor == US and change.action in ("delete", "note.delete", "entry.delete", "merge")
         require(not removed, 7, f"we removed {change.ref}")
-
-
-def place(parent: Ref) -> str:
-    """Where one source note may have one effect: a contact (merges included), a deal, a ticket."""
-    return f"deal:{parent.id}" if parent.kind is Kind.DEAL else str(parent.kind)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from connector.model import Kind, Note, Record, Ref, Role, Side, Visibility
+from connector.mapping.rules import FieldRule
+from connector.model import Kind, Note, Record, Ref, Role, Side, Value, Visibility
 from connector.sandbox.memory_terms import US
 from connector.sandbox.memory_world import World
 from connector.state import Link, Review, ReviewKind
 from tests.simulation.people import CANARY
-from tests.simulation.promises import TOKEN, Promises, place, require, word
+from tests.simulation.promises import Promises
+from tests.simulation.terms import TOKEN, place, require, word
 
 
 class Settled:
@@ -54,6 +56,7 @@ class Settled:
                 subject = f"{link.desk}|{link.crm}|{rule.name}"
                 here, there = desk.fields.get(rule.desk.field), crm.fields.get(rule.crm.field)
                 equal = word(rule.desk.field, here) == word(rule.crm.field, there)
+                equal = equal or self._agreed_to_differ(link, rule, here, there)
                 let_go = self._field_let_go({link.desk: rule.desk.field, link.crm: rule.crm.field})
                 require(equal or subject in asked or let_go, 2, f"{subject} differs, and nobody was asked")
 
@@ -91,6 +94,14 @@ class Settled:
             for review, after in self.seen.dismissed
         )
 
+    def _agreed_to_differ(self, link: Link, rule: FieldRule, here: Value, there: Value) -> bool:
+        """An undo gave one side its value again."""
+        on_desk, on_crm = word(rule.desk.field, here), word(rule.crm.field, there)
+        undone = self.seen.undone
+        return undone.agreed_to_differ(
+            self.house.desk, link.desk, rule.desk.field, on_desk, on_crm
+        ) or undone.agreed_to_differ(self.house.crm, link.crm, rule.crm.field, on_crm, on_desk)
+
     def _kept_from_us(self, world: World, ref: Ref) -> bool:
         """Its vendor hid the record while a poll went past its last change, and no poll has shown it since."""
         return (
@@ -117,7 +128,8 @@ class Settled:
                 crm = self._survivor(link.crm)
                 if link.desk != note.parent or link.role not in (Role.REQUESTER, Role.DEAL) or crm is None:
                     continue
-                if not self._note_let_go(note, crm):
+                undone = (token.split("v")[0], place(crm)) in self.seen.undone.notes  # nor does a later edit travel
+                if not undone and not self._note_let_go(note, crm):
                     self._arrived(self.house.crm, crm, token)
         for note, token in self._people_notes(self.house.crm):
             if str(note.ref) in doubted or self._note_let_go(note):

@@ -26,10 +26,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.simulation import dry_runs, faults
+from tests.simulation import dry_runs, faults, taking_back
 from tests.simulation.pair_life import Life, PairLife
-from tests.simulation.promises import Broken
 from tests.simulation.settled import Settled
+from tests.simulation.terms import Broken
 from tests.simulation.watching import watched
 
 STEPS = 60
@@ -70,7 +70,7 @@ def _live(life: PairLife, steps: int) -> None:
         faults.past_the_poison(life)
         life.converge()
     Settled(life.promises).check()
-    life.life.overwritten = life.promises.overwritten
+    life.life.overwritten = life.promises.overwritten + life.promises.undone.overwritten
 
 
 def _step(life: PairLife) -> None:
@@ -79,6 +79,8 @@ def _step(life: PairLife) -> None:
     life.random.choices(happens, weights)[0](life)
     if life.spoils and life.spoiling.random() < 0.05:
         faults.spoilt(life)
+    if life.undoes and life.undoing.random() < 0.08:
+        taking_back.take_back(life)
 
 
 def _person(life: PairLife) -> None:
@@ -103,6 +105,6 @@ _STEPS: tuple[tuple[Callable[[PairLife], None], float], ...] = (
 )  # fmt: skip
 EVERY_FAULT = frozenset(faults.FAULTS) | {
     "backfill", "brake", "half vanished", "cursor expired", "poison", "unreadable in poll",
-    "vendor's clock wrong", "values rewritten",
+    "vendor's clock wrong", "values rewritten", "undo", "undo cut short", "undo of an undo",
 }  # fmt: skip
 """What must have happened in a thousand seeds, or they have tested less than they say."""

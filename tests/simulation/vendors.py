@@ -8,7 +8,7 @@ from typing import Any
 
 from connector.model import Kind, Value
 from connector.sandbox.memory_terms import Quirks
-from tests.simulation.promises import LOSSY
+from tests.simulation.terms import LOSSY
 
 
 def quirks(random: Random) -> Quirks:

@@ -14,7 +14,7 @@ from connector.journal.store import Store
 from connector.sandbox.memory_terms import Crash
 from connector.snapshot import Snapshot
 from tests.simulation.pair_life import PairLife
-from tests.simulation.promises import require
+from tests.simulation.terms import require
 
 
 @contextmanager

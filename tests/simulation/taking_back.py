@@ -1,0 +1,84 @@
+"""An admin takes one of the last runs back, and anything may happen meanwhile."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from connector.errors import DeskbridgeError, JournalError
+from connector.undo import preview_undo, undo
+from tests.simulation.faults import FAULTS, befall
+from tests.simulation.pair_life import PairLife, sent
+from tests.simulation.terms import require
+
+
+def take_back(life: PairLife) -> None:
+    """Looks what an undo would do, undoes, mostly goes on where it was cut short, and undoes once more.
+
+    It draws from a source of its own, so that lives without undos are what they were before there were any.
+    """
+    random = life.undoing
+    run = _a_run(life)
+    life.promises.check()
+    if random.random() < 0.3:
+        _preview(life, run)
+    cut_short = False
+    if random.random() < 0.6:
+        kind = random.choice(FAULTS)
+        before = dict(life.life.faults)
+        befall(life, random, kind, lambda: _undo(life, run, kind))
+        cut_short = before != life.life.faults
+        if cut_short:
+            life.fired("undo cut short")
+        if random.random() < 0.4:
+            return
+        life.house.clock.advance(random.choice((0.0, 5.0, 300.0)))
+        if random.random() < 0.3:
+            life.say("meanwhile " + life.people.act())
+    report = _undo(life, run, "again" if cut_short else "plain")
+    require(report is not None, 12, f"the undo of run {run} stopped with {life.failure!r}")
+    unreadable = life.poison | life.house.desk.spoilt | life.house.crm.spoilt
+    life.promises.undone.check(run, report, unreadable)
+    again = _undo(life, run, "once more")
+    left, still = ([(one.ref, one.what) for one in (r.left if r else ())] for r in (report, again))
+    same = again is not None and (again.planned, again.writes, still) == (0, 0, left)
+    require(report.exit_code == 1 or same, 3, f"a second undo of run {run} was not a no-op")
+
+
+def _a_run(life: PairLife) -> int:
+    """Mostly one of the last that sent anything, and now and then an undo among them."""
+    known, random = life.promises.undone, life.undoing
+    runs = known.last_runs(12)
+    wrote = [run for run in runs if known.sent.get(run)]
+    undos = [run for run in wrote if not known.undoing.keys().isdisjoint(known.sent[run])]
+    if undos and random.random() < 0.25:
+        return random.choice(undos)
+    return random.choice(wrote[:4] if wrote and random.random() < 0.9 else runs)
+
+
+def _undo(life: PairLife, run: int, why: str) -> Any:
+    known = life.promises.undone
+    life.taking_back = True
+    report = life.run(f"undo {run} {why}", partial(undo, life.house.pair, run), takes_back=run)
+    life.taking_back = False
+    life.fired("undo")
+    if any(write in known.undoing for write in known.sent.get(run, ())):
+        life.fired("undo of an undo")
+    life.promises.check()  # what was written before counts as it was then
+    known.agreed(run)
+    return report
+
+
+def _preview(life: PairLife, run: int) -> None:
+    """Promise 9, of an undo."""
+    for world in (life.house.desk, life.house.crm):
+        world.land()
+    journal, before = life.house.path.read_bytes(), sent(life.house)
+    life.taking_back = True
+    try:
+        preview_undo(life.house.pair, run)
+    except DeskbridgeError as error:
+        require(not isinstance(error, JournalError), 9, "a dry undo tried to write to the journal")
+    life.taking_back = False
+    require(journal == life.house.path.read_bytes(), 9, "a dry undo changed the journal")
+    require(before == sent(life.house), 9, "a dry undo wrote")

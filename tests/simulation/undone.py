@@ -1,0 +1,246 @@
+"""What undos took back, and that they took back what their run wrote and nothing else. Judged by the worlds' history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from connector.adapter import Update, Write
+from connector.model import Note, Record, Ref, Side
+from connector.sandbox.memory_terms import US, Call, Change
+from connector.sandbox.memory_world import World
+from connector.state import IntentState
+from connector.undo import UndoReport
+from tests.core.house import House
+from tests.simulation.terms import DERIVED, LAG, TOKEN, place, require, word
+
+Place = tuple[Ref, str]
+"""A record and one of its fields."""
+
+
+class Undone:
+    """Knows which run sent which write, and which undo took what back."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.sent: dict[int, dict[str, Write]] = {}
+        """By run, all that it sent, by key."""
+        self.undoing: dict[str, int] = {}
+        """The keys of what undos sent, each with the run that it takes back."""
+        self.apart: dict[Place, set[tuple[object, object]]] = {}
+        """By field: a value that an undo left there again, and the one that the undone run had written."""
+        self.back: set[tuple[str | None, str]] = set()
+        """Fields that an undo says it has taken back, by the key of the write."""
+        self.tags: dict[tuple[Ref, str], int] = {}
+        """The tags that undos took off again, and the step in which they did."""
+        self.notes: set[tuple[str, str]] = set()
+        """The notes whose copies undos took away, by token and place."""
+        self.looks: list[tuple[datetime, datetime]] = []
+        """When each sync that polled everything began, and when it ended."""
+        self.overwritten = 0
+
+    def ran(self, calls: Sequence[Call], *, takes_back: int | None) -> None:
+        """The last run sent these requests. `takes_back`: it was an undo, of this run."""
+        writes = {w.key: w for call in calls if call.name != "look_up" for w in call.writes}
+        if writes:
+            self.sent.setdefault(self.last_runs(1)[0], {}).update(writes)
+        if takes_back is not None:
+            self.undoing |= dict.fromkeys(writes, takes_back)
+
+    def last_runs(self, most: int) -> list[int]:
+        """The newest first."""
+        journal = self.house.journal()
+        try:
+            return [run.id for run in journal.runs(most)]
+        finally:
+            journal.close()
+
+    def is_undo(self, change: Change) -> bool:
+        return change.actor == US and change.key in self.undoing
+
+    # -- an undo's writes
+
+    def judge(self, world: World, change: Change, step: int) -> None:
+        """One effect of an undo: it takes back what the run wrote, and nobody's later word."""
+        assert change.key is not None
+        wrote = self.sent.get(self.undoing[change.key], {})
+        what = f"the undo of run {self.undoing[change.key]}"
+        if change.action in ("note.delete", "entry.delete"):
+            made = next(c for c in world.history if c.ref == change.ref)
+            require(made.key in wrote, 7, f"{what} took away {change.ref}, which that run did not write")
+            if isinstance(change.before, Note):
+                tokens = TOKEN.findall(change.before.body.text)
+                self.notes |= {(token, place(change.before.parent)) for token, _ in tokens}
+            return
+        require(change.action == "edit", 1, f"{what} made {change.ref}")
+        before, after = change.before, change.after
+        assert isinstance(before, Record)
+        assert isinstance(after, Record)
+        for name in _differing(before, after):
+            self._field(world, change, name, wrote, what)
+        for tag in (before.tags or frozenset()) ^ (after.tags or frozenset()):
+            self._tag(world, change, tag, wrote, what, step)
+
+    def _field(self, world: World, change: Change, name: str, wrote: Mapping[str, Write], what: str) -> None:
+        mine = [w for w in wrote.values() if isinstance(w, Update) and w.ref == change.ref and name in w.fields]
+        require(bool(mine) or name in DERIVED, 2, f"{what} wrote {change.ref} {name}, which that run did not write")
+        if not mine:
+            return
+        assert isinstance(change.before, Record)
+        assert isinstance(change.after, Record)
+        earlier = of_field(world, change.ref, name, until=change.seq)
+        taken, restored = word(name, change.before.fields.get(name)), word(name, change.after.fields.get(name))
+        as_left = taken in {word(name, write.fields[name]) for write in mine}  # by whomever, that cannot be told
+        if earlier and earlier[-1].key not in wrote and not (as_left and (taken is None or earlier[-1].actor == US)):
+            require(unlocked(world, change), 2, f"{what} overwrote {change.ref} {name} by {earlier[-1].actor}")
+            self.overwritten += 1
+            return
+        befores = {word(name, w.current.fields.get(name)) for w in mine}
+        require(restored in befores, 2, f"{what} gave {change.ref} {name} a value that it did not have before")
+        self.apart.setdefault((change.ref, name), set()).add((restored, taken))
+
+    def _tag(self, world: World, change: Change, tag: str, wrote: Mapping[str, Write], what: str, step: int) -> None:
+        assert isinstance(change.after, Record)
+        given = tag in (change.after.tags or ())
+        mine = [w for w in wrote.values() if isinstance(w, Update) and w.ref == change.ref
+                and tag in (w.remove_tags if given else w.add_tags)]  # fmt: skip
+        require(bool(mine), 2, f"{what} changed a tag of {change.ref} that that run did not change")
+        earlier = _of_tag(world, change.ref, tag, until=change.seq)
+        if not given:
+            self.tags[(change.ref, tag)] = step
+            if earlier and earlier[-1].actor != US and not unlocked(world, change):
+                # Taken off and given anew between two looks, it cannot be told from the tag that we gave.
+                unlooked = len(earlier) > 1 and not self._looked(world, earlier[-2], earlier[-1])
+                require(unlooked, 2, f"{what} took a tag off {change.ref} that a person gave since")
+
+    def _looked(self, world: World, one: Change, other: Change) -> bool:
+        """A sync polled everything between these two changes."""
+        ahead = timedelta(seconds=getattr(world.clock, "ahead", 0.0))
+        return any(one.at - ahead + LAG <= began and ended <= other.at - ahead for began, ended in self.looks)
+
+    # -- after an undo
+
+    def agreed(self, run: int) -> None:
+        """Learns which fields an undo found to be as they were before: no write shows that."""
+        journal = self.house.journal()
+        try:
+            changes = journal.changes.of_run(run)
+        finally:
+            journal.close()
+        for change in changes:
+            write = self.sent.get(run, {}).get(change.key)
+            if change.undone and isinstance(write, Update) and change.name in write.fields:
+                self.back.add((change.key, change.name))
+                values = (write.current.fields.get(change.name), write.fields[change.name])
+                self.apart.setdefault((change.ref, change.name), set()).add(
+                    (word(change.name, values[0]), word(change.name, values[1]))
+                )
+
+    def check(self, run: int, report: UndoReport, unreadable: set[Ref]) -> None:
+        """After an undo that came to its end: what nobody changed since is as it was, the rest is listed."""
+        left = {(one.ref, one.what) for one in report.left}
+        for key, write in self._of(run).items():
+            world = self.house.desk if isinstance(write, Update) and write.ref.side is Side.DESK else self.house.crm
+            for change in [c for c in world.history if c.key == key]:
+                if isinstance(write, Update):
+                    for name in write.fields:
+                        self._returned(world, change, name, run, left, unreadable)
+                elif change.action in ("note", "entry") and world.capabilities.note_delete:
+                    there = change.ref in world.notes or change.ref in world.entries
+                    hidden = isinstance(change.after, Note) and change.after.parent in world.hidden
+                    require(not there or hidden, 2, f"the undo of run {run} left {change.ref}, and nobody was told")
+
+    def _of(self, run: int) -> dict[str, Write]:
+        """What the run sent and heard of; what a later run sent again is that one's."""
+        journal = self.house.journal()
+        try:
+            known = {i.key for i in journal.intents_of_run(run) if i.state in (IntentState.DONE, IntentState.UNDONE)}
+        finally:
+            journal.close()
+        return {key: write for key, write in self.sent.get(run, {}).items() if key in known}
+
+    def _returned(
+        self, world: World, change: Change, name: str, run: int, left: set[tuple[Ref, str]], unreadable: set[Ref]
+    ) -> None:
+        wrote = self.sent[run]
+        every = of_field(world, change.ref, name)
+        ours = [c for c in every if c.key in wrote]
+        if not ours or ours[-1] is not change:
+            return  # it was there already, or a later write of the same run is the one that counts
+        since = [c for c in every if c.seq > change.seq and self.undoing.get(c.key or "") != run]
+        if (change.key, name) in self.back:
+            return
+        record, listed = world.records.get(change.ref), (change.ref, name) in left
+        if record is None or change.ref in world.hidden | unreadable or record.locked:
+            require(listed, 2, f"{change.ref} {name} cannot be undone, and nobody was told")
+            return
+        first = next((c for c in reversed(every) if c.seq <= change.seq and c.key not in wrote), None)
+        chain = [c for c in ours if first is None or c.seq > first.seq]
+        assert isinstance(chain[0].before, Record)
+        before, now = word(name, chain[0].before.fields.get(name)), word(name, record.fields.get(name))
+        if since:
+            return  # `judge` saw to it that nobody's later word was overwritten
+        require(
+            now == before or (listed and not record.open),
+            2,
+            f"{change.ref} {name} was not changed since run {run}, and the undo {'listed' if listed else 'left'} it",
+        )
+
+    # -- a later sync
+
+    def agreed_to_differ(self, world: World, ref: Ref, name: str, here: object, there: object) -> bool:
+        """This side has its value again, and the other still has what the undone run had brought over from it.
+
+        A survivor inherits that from what was merged into it. Of undos upon undos each leaves what the last but one found.
+        """
+        pairs = {
+            pair
+            for (held, field), values in self.apart.items()
+            if field == name and _survivor(world, held) == ref
+            for pair in values
+        }
+        reached = {word(name, here)}
+        while further := {taken for restored, taken in pairs if restored in reached} - reached:
+            reached |= further
+        return bool(pairs) and there in reached
+
+    def brought_back(self, ref: Ref, name: str, previous: object, value: object) -> bool:
+        """A sync's write gives a field again what an undo had taken from it."""
+        return value is not None and (word(name, previous), word(name, value)) in self.apart.get((ref, name), ())
+
+
+def _survivor(world: World, ref: Ref) -> Ref | None:
+    at: Ref | None = ref
+    while at is not None and at in world.gone:
+        at = world.gone[at].merged_into
+    return at
+
+
+def unlocked(world: World, change: Change) -> bool:
+    """The vendor has no lock, or one that counts in seconds and two changes fell into one: the one open limit."""
+    assert isinstance(change.before, Record)
+    same = [c.after for c in world.history[: change.seq - 1] if c.ref == change.ref]
+    versions = [after.version for after in same if isinstance(after, Record)]
+    return not world.quirks.locking or versions.count(change.before.version) > 1
+
+
+def _differing(before: Record, after: Record) -> list[str]:
+    names = {*before.fields, *after.fields}
+    return sorted(name for name in names if before.fields.get(name) != after.fields.get(name))
+
+
+def of_field(world: World, ref: Ref, name: str, until: int | None = None) -> list[Change]:
+    """What changed this field, oldest first."""
+    return [
+        c for c in world.history[: until - 1 if until else None]
+        if c.ref == ref and isinstance(c.after, Record)
+        and (c.before.fields.get(name) if isinstance(c.before, Record) else None) != c.after.fields.get(name)
+    ]  # fmt: skip
+
+
+def _of_tag(world: World, ref: Ref, tag: str, until: int) -> list[Change]:
+    return [
+        c for c in world.history[: until - 1]
+        if c.ref == ref and isinstance(c.after, Record)
+        and (tag in ((c.before.tags if isinstance(c.before, Record) else None) or ())) != (tag in (c.after.tags or ()))
+    ]  # fmt: skip
