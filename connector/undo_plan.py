@@ -64,6 +64,7 @@ class _Undoing:
         self.unheard: set[str] = set()
         """The keys of writes whose answer never came."""
         self.tags: Mapping[tuple[Ref, Ref], Sequence[TagBase]] = {}
+        self.then: Mapping[Ref, frozenset[str]] = {}
 
     def plan(self) -> UndoPlan:
         changes = self.journal.changes.of_run(self.run)
@@ -80,6 +81,11 @@ class _Undoing:
         self.bases = self.journal.bases(link.desk for link in self.links)
         self.tags = self.journal.tags(by_ref)
         self.later = self.journal.changes.since(self.run, by_ref)
+        self.then = {
+            ref: self._tags_then(record, rows)
+            for ref, rows in by_ref.items()
+            if (record := self.reader.records.get(ref)) is not None and not self._unwritable(ref, record)
+        }
         for ref, rows in sorted(by_ref.items()):
             self._record(ref, rows)
         kept = {change.key for change in changes}
@@ -208,6 +214,14 @@ class _Undoing:
             return self.journal.prints.of(rule.to_crm(value) if side is Side.CRM else rule.to_desk(value))
         return None
 
+    def _tags_then(self, record: Record, rows: Sequence[Change]) -> frozenset[str]:
+        """The tags that a record has when this undo is done."""
+        held = record.tags or frozenset()
+        groups = _grouped(rows, (What.TAG_ADDED, What.TAG_REMOVED)).items()
+        back = frozenset(tag for tag, group in groups if group[0].what is What.TAG_REMOVED)
+        gone = frozenset(tag for tag, _ in groups if tag not in back and not (tag in held and self._given(record, tag)))
+        return (held | back) - gone
+
     def _pairs(self, ref: Ref) -> list[tuple[Ref, Ref]]:
         return sorted({(link.desk, link.crm) for link in self.links if ref in (link.desk, link.crm)})
 
@@ -235,7 +249,7 @@ class _Undoing:
             if desk.kind is not Kind.TICKET or crm.kind not in rules.on:
                 continue
             other = self.reader.records.get(crm if record.ref == desk else desk)
-            theirs = (other.tags if other else None) or frozenset()
+            theirs = self.then.get(other.ref, other.tags or frozenset()) if other else frozenset()
             held = [row for row in self.tags.get((desk, crm), ())
                     if tag == (row.desk_tag if record.ref == desk else row.crm_tag)]  # fmt: skip
             if held:

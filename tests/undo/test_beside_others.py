@@ -140,3 +140,31 @@ def test_a_note_that_a_run_found_made_is_taken_back_with_the_run_that_made_it(ho
     assert take_back(house, made).written == {"crm note.delete": 1}
     assert house.notes(contact) == []
     at_rest(house)
+
+
+def test_a_tag_that_an_undo_takes_from_one_side_and_gives_to_the_other_stays_so(house: House) -> None:
+    """One run took it off the deal for one ticket, and gave it to another ticket of the deal; an undo is undone."""
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    one = house.ticket(requester, "one")
+    house.sync()
+    house.crm.tag(deal, "vip")
+    house.sync()
+    house.desk.untag(one, "vip")
+    two = house.ticket(requester, "two")
+    house.sync()
+
+    def tagged() -> list[bool]:
+        return ["vip" in (house.record(ref).tags or ()) for ref in (one, two, deal)]
+
+    assert tagged() == [False, True, False]
+    run = last_run(house)
+    take_back(house, run)
+    assert tagged() == [False, False, True]
+    take_back(house, last_run(house))
+    assert tagged() == [False, True, False]
+    for ref in (two, one):
+        house.desk.edit(ref, {"subject": "Printer still on fire"})
+    house.sync()
+    at_rest(house)
+    assert tagged() == [False, True, False]
