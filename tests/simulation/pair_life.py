@@ -22,8 +22,9 @@ from connector.sandbox.memory_terms import CRM, DESK, US, Crash
 from connector.sandbox.memory_world import World
 from connector.state import ReviewKind
 from tests.core.house import House, rules
-from tests.simulation.people import People
+from tests.simulation.people import CANARY, People
 from tests.simulation.promises import Promises
+from tests.simulation.telling import Telling
 from tests.simulation.terms import Broken, require
 from tests.simulation.vendors import WrongClock, quirks
 
@@ -92,6 +93,7 @@ class PairLife:
         """When the last run that polled everything began."""
         self.people = People(self.house, random)
         self.promises = Promises(self.house)
+        self.telling = Telling(self.house)
         self.statements = 0
         self.crash_at: int | None = None
         self.syncing = False
@@ -123,7 +125,7 @@ class PairLife:
         logged = [len(adapter.log) for adapter in adapters]
         try:
             try:
-                report = work()
+                report = self.telling.run(why, work)
             finally:
                 if self.undoes:
                     calls = [call for a, at in zip(adapters, logged, strict=True) for call in a.log[at:]]
@@ -150,7 +152,7 @@ class PairLife:
         """A dry run. Raises what it raises."""
         self.dry = True
         try:
-            return connector.run.preview(self.house.pair)
+            return self.telling.preview(partial(connector.run.preview, self.house.pair))
         finally:
             self.dry = False
 
@@ -227,7 +229,7 @@ class PairLife:
         def fetched(refs: Any) -> Any:
             if self.poison & set(refs):
                 if parse and not self.taking_back:  # an undo foresees no mistakes of our own
-                    raise ValueError("a record that no code of ours can read")
+                    raise ValueError(f"a record that no code of ours can read: {CANARY}")
                 raise BadAnswer("a record lacks a part")
             return fetch(refs)
 

@@ -8,7 +8,7 @@ One seed decides everything, and the same seed gives the same trace. What is che
 | 2 no lost update | `_justified`, `_no_lost_tag`, `_changed_fields_only` after every step; `Settled._fields_agree` |
 | 3 no echo | `_justified` (a vendor's rewriting never comes back); `PairLife.converge`, the run after the last |
 | 4 converges | `PairLife.converge`: at most six runs; every backfill ends |
-| 5 private | `_right_visibility` after every step; `Settled._no_leak` over the journal's files, errors and reports |
+| 5 private | `_right_visibility` after every step; `Telling`: log, errors, JSON, metrics, journal, requests of every run |
 | 6 cursor | `Settled`: notes arrived, people linked, fields agree, after crashes, expired cursors, lost rights |
 | 7 absence | `_nothing_deleted` after every step; records that vanish for a while lose nothing |
 | 8 brakes | `dry_runs.brakes`: at the limit a run passes, one below it writes nothing |
@@ -56,7 +56,7 @@ def _live(life: PairLife, steps: int) -> None:
     for _ in range(life.random.randrange(6)):
         life.say(people.act())
     life.promises.before = {world.side: len(world.history) for world in (life.house.desk, life.house.crm)}
-    with watched(life):
+    with life.telling.listening(), watched(life):
         life.sync("first")
         for make in (
             people.new_contact, people.new_contact, people.new_deal,
