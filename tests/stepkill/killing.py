@@ -25,6 +25,7 @@ from connector.run import backfill, sync
 from connector.sandbox.memory import MemoryAdapter
 from connector.sandbox.memory_terms import Call, Crash, ManualClock
 from connector.sandbox.memory_world import World
+from connector.undo import undo
 from tests.core.house import House
 from tests.stepkill.scenario import Scenario, Stage
 
@@ -135,11 +136,13 @@ def watched(house: House, at: Boundaries) -> Iterator[None]:
 
 
 def run(on: Stage, scenario: Scenario, at: Boundaries | None = None) -> Report | None:
-    """One run of the program, a few seconds after what came before; no report where it died or gave up."""
+    """One run of the scenario's kind, a few seconds after what came before; no report where it died or gave up."""
     house = on.house
     house.clock.advance(5)
     try:
         with watched(house, at or Boundaries()):
+            if on.takes_back:
+                return undo(house.pair, on.takes_back)
             if scenario.backfill:
                 return backfill(house.pair, ManualClock().now())
             return sync(house.pair)
@@ -178,7 +181,9 @@ def _copied(on: Stage, path: Path) -> Stage:
         old.pair, adapters={Side.DESK: house.desk_adapter, Side.CRM: house.crm_adapter}, journal=path,
         clock=house.clock, calls=lambda: len(house.desk_adapter.log) + len(house.crm_adapter.log),
     )  # fmt: skip
-    return Stage(house, dict(on.names))
+    copied = Stage(house, dict(on.names))
+    copied.takes_back = on.takes_back
+    return copied
 
 
 def _world(old: World, clock: ManualClock) -> World:

@@ -12,7 +12,9 @@ from connector.adapter import Capabilities
 from connector.mapping.rules import Rules
 from connector.model import Body, Kind, Ref, Role, Side, Visibility
 from connector.reviews import decide
-from connector.sandbox.memory_terms import US, Quirks
+from connector.run import backfill, sync
+from connector.sandbox.memory_terms import US, ManualClock, Quirks
+from connector.undo import undo
 from tests.core.house import House, rules
 
 Action = tuple[Any, ...]
@@ -37,6 +39,8 @@ class Expected:
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reviews: Sequence[str] = ()
     """Those open: `kind: about whom`."""
+    left: Sequence[str] = ()
+    """What an undo lists: `record: what`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,8 @@ class Scenario:
     """The killed run is the first of all, on a journal that is not there yet."""
     backfill: bool = False
     """The killed run is a backfill from the beginning."""
+    since: Sequence[Action] | None = None
+    """The killed run is an undo of the one that brought all this; and this is what people, or an undo, did in between."""
     runs: int = 1
     """How many runs a world without crashes needs."""
 
@@ -70,6 +76,8 @@ class Stage:
     def __init__(self, house: House, names: dict[str, Ref] | None = None) -> None:
         self.house = house
         self.names = names if names is not None else {}
+        self.takes_back = 0
+        """The run that is undone."""
 
     def act(self, actions: Sequence[Action]) -> None:
         """Lets people do these things, a second apart."""
@@ -79,6 +87,13 @@ class Stage:
 
     def ref(self, name: str) -> Ref:
         return self.names[name]
+
+    def last_run(self) -> int:
+        journal = self.house.journal()
+        try:
+            return journal.runs(1)[0].id
+        finally:
+            journal.close()
 
     def note(self, text: str) -> Ref:
         """The note that a person wrote with these words."""
@@ -92,7 +107,7 @@ class Stage:
 
     def view(self) -> dict[str, Any]:
         """All that people can see, without ids and times."""
-        house, called = self.house, self._called()
+        house, called = self.house, self.called()
         worlds = (house.desk, house.crm)
         records = {called[ref]: record for world in worlds for ref, record in world.records.items()}
         notes: dict[str, list[str]] = {}
@@ -114,7 +129,7 @@ class Stage:
             "mails": [mail.because for mail in house.desk.mails if mail.actor == US],
         }
 
-    def _called(self) -> dict[Ref, str]:
+    def called(self) -> dict[Ref, str]:
         """Every record's name; those that we made are called by their address."""
         called = {ref: name for name, ref in self.names.items()}
         for world in (self.house.desk, self.house.crm):
@@ -162,6 +177,14 @@ def stage(scenario: Scenario, folder: Path) -> Stage:
                 if house.sync().planned == 0:
                     break
     set_stage.act(scenario.now)
+    if scenario.since is not None:
+        house.clock.advance(60)
+        if scenario.backfill:
+            backfill(house.pair, ManualClock().now())
+        else:
+            sync(house.pair)
+        set_stage.takes_back = set_stage.last_run()
+        set_stage.act(scenario.since)
     return set_stage
 
 
@@ -275,6 +298,15 @@ def _decide(on: Stage, kind: str, choice: str) -> None:
         journal.close()
 
 
+def _undo(on: Stage) -> None:
+    undo(on.house.pair, on.takes_back)
+    on.takes_back = on.last_run()
+
+
+def _sync(on: Stage) -> None:
+    sync(on.house.pair)
+
+
 def _wait(on: Stage, seconds: float) -> None:
     on.house.clock.advance(seconds)
 
@@ -284,5 +316,5 @@ PEOPLE: Mapping[str, Callable[..., None]] = {
     "organisation": _company(Side.DESK), "company": _company(Side.CRM), "deal": _deal, "ticket": _ticket,
     "note": _note, "edit note": _edit_note, "delete note": _delete_note, "edit": _do("edit"), "tag": _do("tag"),
     "untag": _do("untag"), "close": _close, "reopen": _do("reopen"), "lock": _do("lock"), "link": _link,
-    "merge": _do("merge"), "delete": _do("delete"), "decide": _decide, "wait": _wait,
+    "merge": _do("merge"), "delete": _do("delete"), "decide": _decide, "wait": _wait, "undo": _undo, "sync": _sync,
 }  # fmt: skip

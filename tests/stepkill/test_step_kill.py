@@ -12,19 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from connector.undo import UndoReport
 from tests.stepkill.golden_notes import NOTES
 from tests.stepkill.golden_people import PEOPLE
 from tests.stepkill.golden_records import RECORDS
+from tests.stepkill.golden_undo import UNDO
 from tests.stepkill.killing import Boundaries, Copy, Mode, run
 from tests.stepkill.scenario import Scenario, Stage, stage
 
-GOLDEN = (*NOTES, *RECORDS, *PEOPLE)
+GOLDEN = (*NOTES, *RECORDS, *PEOPLE, *UNDO)
 TWICE = (
     "three notes at once, with the key in a marker line at both vendors",
     "a contact that nobody knows is made, with entry, note and tag",
     "a deal that turns up late gets the entry, the notes and the tags",
     "contacts were merged, and the survivor gets what comes",
     "a backfill of several tickets, in pages of two",
+    "fields, tags and notes of a run are taken back on both sides",
 )
 """The scenarios in which the run that resumes is killed too."""
 FIRST_KILLS, SECOND_KILLS = 8, 6
@@ -46,11 +49,29 @@ def finish(on: Stage, scenario: Scenario) -> None:
 def hold(on: Stage, scenario: Scenario, wanted: dict[str, object], how: str) -> None:
     """The end is the one that was, and one more run has nothing to do."""
     assert on.view() == wanted, how
+    if on.takes_back:
+        stays_undone(on, scenario, wanted, how)
+        return
     if scenario.backfill:
         return  # a backfill that is done refuses to run
     report = run(on, scenario)
     assert report is not None, how
     assert (report.writes, report.planned) == (0, 0), f"{how}: the run after it was not a no-op"
+    assert on.view() == wanted, how
+
+
+def stays_undone(on: Stage, scenario: Scenario, wanted: dict[str, object], how: str) -> None:
+    """One more undo has nothing to do and lists the same; the syncs after it bring nothing back."""
+    report = run(on, scenario)
+    assert isinstance(report, UndoReport), how
+    assert (report.writes, report.planned) == (0, 0), f"{how}: the undo after it was not a no-op"
+    called = on.called()
+    assert sorted(f"{called.get(one.ref, one.ref.kind)}: {one.what}" for one in report.left) == sorted(
+        scenario.expect.left
+    ), how
+    for _ in range(2):
+        again = on.house.sync()
+        assert (again.writes, again.planned) == (0, 0), f"{how}: a sync redid what was undone"
     assert on.view() == wanted, how
 
 
