@@ -77,7 +77,8 @@ class _Undoing:
         self.unreadable = what_can_be(sorted(by_ref), self.reader.fetch, BadAnswer)
         self.links = self.journal.links(by_ref)
         ends = {end for link in self.links for end in (link.desk, link.crm)}
-        self.reader.fetch_what_can_be(ends - self.unreadable.keys())
+        others = sorted(ends - self.unreadable.keys())
+        self.unreadable = {**self.unreadable, **what_can_be(others, self.reader.fetch, BadAnswer)}
         self.bases = self.journal.bases(link.desk for link in self.links)
         self.tags = self.journal.tags(by_ref)
         self.later = self.journal.changes.since(self.run, by_ref)
@@ -164,26 +165,32 @@ class _Undoing:
             return None
         known, now = value_of(record, name)
         there = prints.of(now) == prints.of(target.before)
-        why = "" if known else "it cannot be read any more"
-        if known and not there:
+        why = self._unmet(record, name) if known else "it cannot be read any more"
+        if known and not why and not there:
             why = self._changed(record.ref, rows, prints.of(now))
         if why:
             self.left.append(Left(record.ref, name, why))
             return None
+        # Where our write was heard of, or others followed, it is a person who put the value back: that travels as ever.
+        in_doubt = not self._others(record.ref, rows) and (rows[-1].key in self.unheard or self._restoring(record.ref))
         effects = Effects(
-            bases=tuple(self._apart(record, name, target.before, rows[-1].after)),
+            bases=tuple(self._apart(record, name, target.before, rows[-1].after)) if in_doubt or not there else (),
             taken_back=tuple(change.part for change in rows),
         )
         return target.before, effects, not there
 
     def _changed(self, ref: Ref, rows: Sequence[Change], now: str) -> str:
         """Why a value is not known to be what this run left there; '' when it is."""
-        others = [run for run, after in self.later.get((ref, rows[-1].name), {}).items() if after != rows[-1].after]
+        others = self._others(ref, rows)
         if now == rows[-1].after:
             return f"run {max(others)} wrote to it since" if others else ""
         if rows[-1].key in self.unheard or self._restoring(ref):
             return "it was changed since, or the vendor rewrote a value of ours whose answer was lost; look at it there"
         return "it was changed since"
+
+    def _others(self, ref: Ref, rows: Sequence[Change]) -> list[int]:
+        """The later runs that wrote another value to the field."""
+        return [run for run, after in self.later.get((ref, rows[-1].name), {}).items() if after != rows[-1].after]
 
     def _restoring(self, ref: Ref) -> bool:
         """An undo wrote to the record, and nobody has heard what became of it."""
@@ -207,6 +214,17 @@ class _Undoing:
                 base = Base(here, there, record.ref.side.other) if record.ref == desk else Base(
                     there, here, record.ref.side.other)  # fmt: skip
                 yield SetBase(desk, crm, rule.name, base, record.ref.side, name, half=True, carried=carried)
+
+    def _unmet(self, record: Record, name: str) -> str:
+        """Why nobody can say what the other side has of this field, and so what a sync is not to do again; '' if one can."""
+        for desk, crm in self._pairs(record.ref):
+            other, own = (crm, "desk") if record.ref == desk else (desk, "crm")
+            if other not in self.unreadable:
+                continue
+            for rule in self.rules.fields_of(desk.kind, crm.kind):
+                if getattr(rule, own).field == name and rule.name not in self.bases.get((desk, crm), {}):
+                    return f"it is shared with {other}, which cannot be read; undo again once it can"
+        return ""
 
     def _made_of(self, rule: FieldRule, side: Side, value: Value) -> str | None:
         """The fingerprint of what a sync would write to this side for a value of the other."""

@@ -298,8 +298,8 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "the sync after an undo does it all again",
         "2",
         _UNDO,
-        "            bases=tuple(self._apart(record, name, target.before, rows[-1].after)),",
-        "            bases=(),",
+        "bases=tuple(self._apart(record, name, target.before, rows[-1].after)) if in_doubt or not there else (),",
+        "bases=(),",
     ),
     bug(
         "a note that an undo took away is written again",

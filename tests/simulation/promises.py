@@ -235,7 +235,8 @@ class Promises:
                 require(not again, 2, f"{change.ref} {field} was undone, and we wrote it again")
         for tag in (after.tags or frozenset()) - (before.tags or frozenset()):
             undone = self.undone.tags.get((change.ref, tag))
-            wanted = undone is None or self.tagged.get(tag, 0) >= undone
+            wanted = undone is None or self.tagged.get(tag, 0) >= undone  # be it elsewhere: it may have been on its way
+            self.undone.gave[(change.ref, tag)] = self.step
             require(wanted, 2, f"a tag of {change.ref} was undone, and we gave it again")
 
     def _changed_fields_only(self, call: Call) -> None:

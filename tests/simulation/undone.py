@@ -32,7 +32,9 @@ class Undone:
         self.back: set[tuple[str | None, str]] = set()
         """Fields that an undo says it has taken back, by the key of the write."""
         self.tags: dict[tuple[Ref, str], int] = {}
-        """The tags that undos took off again, and the step in which they did."""
+        """The tags that undos took off again, and the step in which they were given."""
+        self.gave: dict[tuple[Ref, str], int] = {}
+        """In which step we last gave each record each tag."""
         self.notes: set[tuple[str, str]] = set()
         """The notes whose copies undos took away, by token and place."""
         self.looks: list[tuple[datetime, datetime]] = []
@@ -107,7 +109,7 @@ class Undone:
         require(bool(mine), 2, f"{what} changed a tag of {change.ref} that that run did not change")
         earlier = _of_tag(world, change.ref, tag, until=change.seq)
         if not given:
-            self.tags[(change.ref, tag)] = step
+            self.tags[(change.ref, tag)] = self.gave.get((change.ref, tag), step)
             if earlier and earlier[-1].actor != US and not unlocked(world, change):
                 # Taken off and given anew between two looks, it cannot be told from the tag that we gave.
                 unlooked = len(earlier) > 1 and not self._looked(world, earlier[-2], earlier[-1])
@@ -131,6 +133,9 @@ class Undone:
             write = self.sent.get(run, {}).get(change.key)
             if change.undone and isinstance(write, Update) and change.name in write.fields:
                 self.back.add((change.key, change.name))
+                world = self.house.desk if change.ref.side is Side.DESK else self.house.crm
+                if [c.actor for c in of_field(world, change.ref, change.name)][-1:] not in ([], [US]):
+                    continue  # a person put it back, which travels as ever
                 values = (write.current.fields.get(change.name), write.fields[change.name])
                 self.apart.setdefault((change.ref, change.name), set()).add(
                     (word(change.name, values[0]), word(change.name, values[1]))

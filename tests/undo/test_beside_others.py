@@ -168,3 +168,45 @@ def test_a_tag_that_an_undo_takes_from_one_side_and_gives_to_the_other_stays_so(
     house.sync()
     at_rest(house)
     assert tagged() == [False, True, False]
+
+
+def test_a_field_whose_other_side_cannot_be_read_and_never_met_it_waits(house: House) -> None:
+    """The run died before it could say what both sides agree on, so that a sync would bring the value again."""
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    ticket = house.ticket(requester)
+
+    def die(call: Call) -> None:
+        if call.name == "update":
+            house.desk_adapter.after = lambda call: None
+            raise Crash
+
+    house.desk_adapter.after = die
+    house.clock.advance(60)
+    with contextlib.suppress(Crash):
+        sync(house.pair)
+    run = last_run(house)
+    assert house.record(ticket).fields["custom.Deal stage"] == "Proposal"
+    house.crm.spoilt.add(deal)
+    left = {(one.ref, one.what) for one in take_back(house, run).left}
+    assert (ticket, "custom.Deal stage") in left
+    house.crm.spoilt.clear()
+    take_back(house, run)
+    assert house.record(ticket).fields["custom.Deal stage"] is None
+    house.sync()
+    at_rest(house)
+    assert house.record(ticket).fields["custom.Deal stage"] is None
+
+
+def test_a_value_that_a_person_put_back_before_the_undo_travels_as_ever(house: House) -> None:
+    requester, contact = house.customer(phone=OLD)
+    house.ticket(requester)
+    house.sync()
+    house.desk.edit(requester, {"phone": NEW})
+    house.sync()
+    house.crm.edit(contact, {"phone": OLD})
+    report = take_back(house, last_run(house))
+    assert (report.writes, report.left) == (0, ())
+    house.sync()
+    assert house.record(requester).fields["phone"] == OLD
+    at_rest(house)
