@@ -1,17 +1,19 @@
 """Compares both sides in full and says what is not as a sync would have it, and why. Writes nothing anywhere.
 
 Window by window, every ticket (and then every linked CRM record) is gathered and planned as if it had just changed: what a
-sync would write is what differs. What the plan cannot see, the ledger and the notes of both sides tell.
+sync would write is what differs. What the plan cannot see, the ledger and the notes of both sides tell, and a walk through
+the whole CRM (`audit_crm.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
-from connector.adapter import Adapter, AddNote, Create, EditNote, PutEntry, Update
+from connector.adapter import Adapter, AddNote, Create, EditNote, PutEntry, Update, is_create
+from connector.audit_crm import BEGINNING, CrmSide
 from connector.audit_report import AuditReport, Difference
 from connector.batch import Batch
 from connector.errors import DeskbridgeError, MappingError, UsageError
@@ -20,14 +22,13 @@ from connector.journal import Journal
 from connector.mapping.values import value_of
 from connector.merge import Action, decide
 from connector.model import Body, Kind, Note, Record, Ref, Role, Side
-from connector.operations import Operation, Plan
+from connector.operations import Operation, Plan, pending
 from connector.pair import Pair
 from connector.plan import plan
 from connector.plan_context import Context
 from connector.snapshot import LinkView
 from connector.state import Dirty, ReviewKind, Sent
 
-_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _WINDOW = 200
 _SAME = "both sides say the same"
 
@@ -45,6 +46,10 @@ class _Remembering:
             self._notes |= self._inner.notes(new)
         return {parent: self._notes.get(parent, []) for parent in parents}
 
+    def read(self) -> list[Note]:
+        """Every note that was read in this window."""
+        return [note for notes in self._notes.values() for note in notes]
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
@@ -55,19 +60,23 @@ def audit(
     stop: Callable[[], bool] = lambda: False,
     on_page: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> AuditReport:
-    """Walks all tickets and linked records of a pair. Raises UsageError before the first sync, and what reading raises."""
+    """Walks all tickets of a pair, its linked records, and its CRM. Raises UsageError before the first sync, and what
+    reading the tickets and the linked records raises; what keeps the CRM from being listed is in the report.
+    """
     journal = Journal(pair.journal, pair.name, read_only=True)
+    others = [Journal(pair.journal, name, read_only=True) for name in journal.pairs() if name != pair.name]
     try:
         started = journal.pair_meta("started")
         if started is None:
             raise UsageError(f"pair {pair.name!r} was never synced, so nothing can differ yet", hint="deskbridge sync")
         begun, calls = pair.clock.monotonic(), pair.calls()
-        work = _Audit(pair, journal, datetime.fromisoformat(started), stop, on_page)
+        work = _Audit(pair, journal, others, datetime.fromisoformat(started), stop, on_page)
         work.run()
         work.report.calls, work.report.seconds = pair.calls() - calls, pair.clock.monotonic() - begun
         return work.report
     finally:
-        journal.close()
+        for one in (journal, *others):
+            one.close()
 
 
 class _Audit:
@@ -75,6 +84,7 @@ class _Audit:
         self,
         pair: Pair,
         journal: Journal,
+        others: Sequence[Journal],
         started: datetime,
         stop: Callable[[], bool],
         on_page: Callable[[int, int | None], None],
@@ -83,9 +93,12 @@ class _Audit:
         self.started = started
         self.horizon = min([started, *journal.backfilled(started)])
         self.report = AuditReport(pair.name)
+        self.crm = CrmSide(pair, journal, others, self.report, stop)
         self.waiting = set(journal.dirty("sync"))
         self.created: dict[Ref, datetime] = {}
         self.adapters: dict[Side, Adapter] = {}
+        self.made: dict[str, Ref] = {}
+        """By key: what the vendors show to be written already, though the plan asks for it."""
         self.records: dict[Ref, Record] = {}
         self.context = Context(
             rules=pair.rules,
@@ -102,13 +115,15 @@ class _Audit:
                 self.report.finished = False
                 return
             self._crm_window(crm[start : start + _WINDOW])
+        if self.report.finished:
+            self.crm.walk()
 
     # -- tickets, page by page
 
     def _tickets(self) -> None:
         window: dict[Ref, Record] = {}
         seen: set[Ref] = set()
-        for page in self.pair.adapters[Side.DESK].poll(None, since=_BEGINNING):
+        for page in self.pair.adapters[Side.DESK].poll(None, since=BEGINNING):
             for error in page.unreadable:
                 self._differs(
                     "unreadable", (error.ref,), error.message, "mend the record there, then: deskbridge audit"
@@ -138,9 +153,11 @@ class _Audit:
         self.created |= {ref: t.created for ref, t in ours.items() if t.created is not None}
         gathered, made = self._gather(ours, to_desk=False)
         late = self._links(gathered)
+        self.crm.in_scope(ours.values(), gathered.records)
         for view in gathered.snapshot.links:
             if not view.new:
                 self._fields(view)
+        self._look_up(made.operations)
         for op in made.operations:
             self._operation(op, late)
         for review in made.reviews:
@@ -150,6 +167,7 @@ class _Audit:
                     "decision", (desk,), f"{desk} waits for a person: {review.kind}", "deskbridge review list"
                 )
         self._ledger(sorted(ours), Side.DESK)
+        self.crm.unrecorded(cast(_Remembering, self.adapters[Side.DESK]).read())
         self.on_page(self.report.tickets, None)
 
     def _gather(self, records: dict[Ref, Record], *, to_desk: bool) -> tuple[Gathered, Plan]:
@@ -224,12 +242,32 @@ class _Audit:
 
     # -- what a sync would write
 
+    def _look_up(self, ops: Sequence[Operation]) -> None:
+        """What the plan asks for may be there already, unrecorded: after the journal was lost, say."""
+        self.made = {}
+        for side, adapter in self.adapters.items():
+            can = adapter.capabilities.look_up
+            sought = [
+                op.write
+                for op in ops
+                if op.side is side and is_create(op.write) and op.write.name in can and not pending(op.write)
+            ]
+            try:
+                answers = adapter.look_up(sought) if sought else {}
+            except DeskbridgeError:
+                continue  # then it counts as missing, which is what the journal says
+            self.made |= {key: found.ref for key, found in answers.items() if found and found.ref}
+
     def _operation(self, op: Operation, late: set[tuple[Ref, Ref]]) -> None:
         write = op.write
         ticket = next(iter(sorted(ref for ref in (*op.sources, op.source) if ref.kind is Kind.TICKET)), None)
         refs, again = (op.source, op.target), self._again(self.records.get(ticket) if ticket else None)
         reason = "; ".join(op.reasons)
         if ticket is not None and (ticket, op.target) in late:
+            return
+        if op.key in self.made:
+            text = f"{self.made[op.key]} is what {op.source} became on {op.target}, and the journal does not know it"
+            self._differs("unrecorded", (*refs, self.made[op.key]), text, again)
             return
         match write:
             case Create():
@@ -269,6 +307,7 @@ class _Audit:
                 )
                 self._differs("record gone", (gone.ref,), text, "deskbridge sync")
         _, made = self._gather(records, to_desk=True)
+        self._look_up([op for op in made.operations if op.side is Side.DESK])
         for op in made.operations:
             if op.side is Side.DESK and isinstance(op.write, AddNote | EditNote):
                 self._operation(op, set())

@@ -12,7 +12,9 @@ class Difference:
     """One thing that is not as a sync would have it."""
 
     kind: str
-    """unlinked, note missing, note edited, note doubled, entry, field, tags, target gone, record gone, decision"""
+    """unlinked, note missing, note edited, note doubled, unrecorded, entry, field, tags, target gone, record gone,
+    unreadable, decision
+    """
     refs: tuple[Ref, ...]
     text: str
     next: str = ""
@@ -32,6 +34,10 @@ class AuditReport:
     """Notes and entries of ours that were looked for."""
     unchecked: int = 0
     """Entries that this CRM offers no way to look for."""
+    listed: int = 0
+    """Records of the CRM that were gone through, linked or not."""
+    unlisted: str | None = None
+    """Why the CRM could not be listed in full."""
     differences: set[Difference] = field(default_factory=set)
     expected: set[Difference] = field(default_factory=set)
     """Differences that are as the mapping or a person wants them."""
@@ -41,5 +47,5 @@ class AuditReport:
 
     @property
     def exit_code(self) -> int:
-        """0 both sides are as a sync would have them, 1 stopped before the end, 3 something differs."""
-        return 3 if self.differences else 0 if self.finished else 1
+        """0 both sides are as a sync would have them, 1 not all was looked at, 3 something differs."""
+        return 3 if self.differences else 0 if self.finished and self.unlisted is None else 1

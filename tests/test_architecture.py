@@ -69,6 +69,7 @@ ROOMS: dict[str, str] = {
     "connector.undo": "run",
     "connector.forget": "run",
     "connector.audit": "run",
+    "connector.audit_crm": "run",
     "connector.checkup": "run",
     "connector.run": "run",
     "connector.planning": "run",

@@ -18,8 +18,9 @@ from connector.commands._options import config_option, json_option, pair_option,
 def command(face: Face, pair: str | None, everything: bool) -> int:
     """Compare both sides in full, not only what changed, and name what is not as a sync would have it.
 
-    Records that should be linked, notes that are missing, doubled or gone, fields and tags that differ, each with why and
-    what to type next. Writes nothing anywhere; prints refs and field names, never values. Exit code 3: something differs.
+    Records that should be linked, notes that are missing, doubled, gone or unrecorded, fields and tags that differ, each
+    with why and what to type next. Writes nothing anywhere; prints refs and field names, never values. Exit code 3:
+    something differs.
     """
     from connector.audit import audit
     from connector.commands._progress import progress
@@ -39,12 +40,16 @@ def command(face: Face, pair: str | None, everything: bool) -> int:
                 face.say(f"{'as wanted':<14} {one.text}")
             face.say(
                 f"{name}: {len(report.differences)} differences, {len(report.expected)} more as the mapping wants them;"
-                f" {report.tickets} tickets, {report.links} links and {report.sent} notes and entries looked at"
-                f" with {report.calls} requests"
+                f" {report.tickets} tickets, {report.links} links, {report.sent} notes and entries and"
+                f" {report.listed} records of the CRM looked at with {report.calls} requests"
                 + (f"; {report.older} older tickets were never carried over" if report.older else "")
                 + (f"; {report.unchecked} entries cannot be looked for in this CRM" if report.unchecked else "")
                 + ("" if report.finished else "; stopped early")
             )
+            if report.unlisted is not None:
+                face.complain(
+                    f"{name}: the CRM could not be listed in full, so not all was looked at: {report.unlisted}"
+                )
             codes.append(report.exit_code)
             sides = {
                 part: [
@@ -53,7 +58,8 @@ def command(face: Face, pair: str | None, everything: bool) -> int:
                 ]
                 for part, found in (("differences", report.differences), ("expected", report.expected))
             }
-            counts = {key: getattr(report, key) for key in ("tickets", "older", "links", "sent", "unchecked", "calls")}
+            names = ("tickets", "older", "links", "sent", "unchecked", "listed", "unlisted", "calls")
+            counts = {key: getattr(report, key) for key in names}
             shown.append({"pair": name, "exit_code": report.exit_code, **counts, **sides})
     face.data({"exit_code": max(codes), "pairs": shown})
     return max(codes)

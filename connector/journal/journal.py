@@ -99,6 +99,10 @@ class Journal(Polled, Recent, Links, Bases, Ledger, Reviews):
             (stamp(at), exit_code, json.dumps(dict(counts)), run),
         )
 
+    def pairs(self) -> list[str]:
+        """The names of all pairs that ever ran on this journal."""
+        return [row[0] for row in self.store.rows("SELECT DISTINCT pair FROM run ORDER BY pair")]
+
     def runs(self, limit: int = 10) -> list[RunRow]:
         """The newest runs first."""
         rows = self.store.rows(
