@@ -139,7 +139,7 @@ class _Gathering:
         linked = {link.desk for link in self.journal.links(parties) if link.desk.kind is Kind.TICKET}
         if self.to_desk:
             wanted |= self.journal.open_refs(linked)
-        prints = {self.journal.prints.text(str(ref)) for ref in others if ref.side is Side.DESK}
+        prints = {self.journal.prints.text(str(ref)) for ref in others}
         self.shown = {ref: self.linker.found_by(self.reader.records[ref]) for ref in others if ref.side is Side.CRM}
         prints |= {print_ for found_by in self.shown.values() for print_ in found_by}
         wanted |= self.journal.waiting_for(prints)

@@ -22,7 +22,7 @@ from connector.errors import (
 from connector.gather import Gathered, gather
 from connector.journal import Journal
 from connector.journal.journal import SYNC
-from connector.model import Record, Ref, Side
+from connector.model import Kind, Record, Ref, Side
 from connector.operations import Plan
 from connector.pair import Pair
 from connector.plan import plan
@@ -186,6 +186,14 @@ class Planner:
                 review = Review(ReviewKind.REFUSED, _gave_up(ref), {"source": str(ref), "why": known.message})
                 self.journal.open_review(review, self.run, self.clock.now())
                 self.journal.clear(self.stream, [dirty])
+                self._wait_for_another(ref, error)
+
+    def _wait_for_another(self, ref: Ref, error: Exception) -> None:
+        """A ticket that is given up for another record's sake waits for that one, as one without a match does."""
+        if not isinstance(error, Unreadable) or error.ref == ref or ref.kind is not Kind.TICKET:
+            return
+        if not self.journal.links([ref]):  # one that is linked is looked at with whoever it is linked to
+            self.journal.wait(ref, [self.journal.prints.text(str(error.ref))], also=True)
 
     def _context(self) -> Context:
         return Context(

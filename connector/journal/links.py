@@ -97,10 +97,12 @@ class Links(Rows):
         rows = self.rows_in("SELECT ref, merged_into FROM tombstone WHERE pair = ? AND ref IN", refs)
         return {Ref.parse(row[0]): Ref.parse(row[1]) if row[1] else None for row in rows}
 
-    def wait(self, ref: Ref, prints: Iterable[str]) -> None:
-        self.store.run("DELETE FROM waiting WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
+    def wait(self, ref: Ref, prints: Iterable[str], *, also: bool = False) -> None:
+        """The ticket waits for whatever has one of these fingerprints. `also`: and for what it waited for before."""
+        if not also:
+            self.store.run("DELETE FROM waiting WHERE pair = ? AND ref = ?", (self.pair, str(ref)))
         self.store.many(
-            "INSERT INTO waiting (pair, ref, print) VALUES (?, ?, ?)",
+            "INSERT INTO waiting (pair, ref, print) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             [(self.pair, str(ref), print_) for print_ in sorted(set(prints))],
         )
 

@@ -230,6 +230,54 @@ def test_who_needs_a_record_that_cannot_be_read_waits_alone(town: Town) -> None:
     assert town.crm_shows(second)
 
 
+def test_a_ticket_that_was_let_go_for_its_contacts_sake_is_linked_when_the_contact_is_back(town: Town) -> None:
+    """Nobody changes the ticket; what is looked at again costs its calls then, and none in the runs around it."""
+    desk, contact = town.customer("New", "new@people.example")
+    town.sync()
+    ticket = town.ticket(desk, number="90")
+    town.crm.spoilt.add(contact)
+    codes = [town.sync().exit_code for _ in range(town.pair.attempts)]
+    assert codes == [1] * (town.pair.attempts - 1) + [3]
+    journal = town.journal()
+    (review,) = journal.reviews()
+    assert review.id is not None
+    assert review.detail == {"source": str(ticket), "why": f"{ticket}: {contact}: a part is missing"}
+    decide(journal, review.id, "dismiss", town.clock.now())
+    journal.close()
+    idle = Counter({"desk poll": 1, "crm poll": 1})
+    town.crm.spoilt.clear()
+    assert (town.counted()[1], town.crm_shows(ticket)) == (idle, False), "nobody changed it since"
+    town.crm.edit(contact, {"name": "Newer"})
+    report, calls = town.counted()
+    assert (report.exit_code, report.errors, town.waiting()) == (0, [], {})
+    assert town.crm_shows(ticket)
+    reads = {"desk fetch": 2, "crm find": 1, "crm related": 1, "desk notes": 1, "crm notes": 1}
+    assert calls == idle + Counter({**reads, "desk update": 1, "crm entry": 1})
+    assert town.counted()[1] == idle
+    journal = town.journal()
+    assert journal.waiting_count() == 0
+    journal.close()
+
+
+def test_a_ticket_that_is_given_up_waits_for_whom_it_waited_before_too(town: Town) -> None:
+    """The contact that could not be read is deleted in the end, and another one has the address."""
+    ticket = town.ticket(town.requester("New", "new@people.example"), number="90")
+    assert town.sync().exit_code == 0
+    contact = town.contact("New", "new@people.example")
+    town.crm.spoilt.add(contact)
+    town.desk.edit(ticket, {"subject": "Another"})
+    for _ in range(town.pair.attempts):
+        town.sync()
+    journal = town.journal()
+    assert {review.detail["source"] for review in journal.reviews()} == {str(contact), str(ticket)}
+    journal.close()
+    town.crm.spoilt.clear()
+    town.crm.delete(contact)
+    town.contact("New", "new@people.example")
+    town.sync()
+    assert town.crm_shows(ticket)
+
+
 def test_what_cannot_be_looked_up_leaves_nothing_else_in_doubt(tmp_path: Path) -> None:
     """The answers to six notes were lost; when they are looked for, one of them cannot be read."""
     town = Town(tmp_path, mapping=rules(notes_to_desk=None), crm=WATCHED)
