@@ -181,8 +181,23 @@ class Settled:
                 touched = any(c.ref == ticket.ref and c.actor != US for c in self.house.desk.history[-1:])
                 if any(self._slipped_by(contact, ticket.ref, requester) for contact in matches):
                     continue
+                if self._ticket_let_go(ticket.ref, matches):
+                    continue
                 if len(matches) == 1 and requester not in linked and str(requester) not in about and not touched:
                     require(self._never_worked(ticket), 6, f"{requester} matches {matches[0]} and is not linked")
+
+    def _ticket_let_go(self, ticket: Ref, contacts: list[Ref]) -> bool:
+        """A person let all of it go, and nobody changed it since, nor the contact for whose sake it was given up."""
+        return any(
+            _gave_up(review) == str(ticket)
+            and not any(
+                change.ref in (ticket, *(ref for ref in contacts if f" {ref}:" in review.detail["why"]))
+                for world in (self.house.desk, self.house.crm)
+                for change in world.history[after[world.side] :]
+                if change.actor != US
+            )
+            for review, after in self.seen.dismissed
+        )
 
     def _slipped_by(self, contact: Ref, ticket: Ref, requester: Ref) -> bool:
         """The vendor hid the ticket or the contact when one of the three changed, and told nobody: the stated limit."""
