@@ -87,12 +87,11 @@ class Settled:
         )
 
     def _agreed_to_differ(self, link: Link, rule: FieldRule, here: Value, there: Value) -> bool:
-        """An undo gave one side its value again."""
-        on_desk, on_crm = word(rule.desk.field, here), word(rule.crm.field, there)
+        """An undo gave one side its value again, and the other has what the undone run had brought over; or so on both."""
         undone = self.seen.undone
-        return undone.agreed_to_differ(
-            self.house.desk, link.desk, rule.desk.field, on_desk, on_crm
-        ) or undone.agreed_to_differ(self.house.crm, link.crm, rule.crm.field, on_crm, on_desk)
+        on_desk = undone.stood_for(self.house.desk, link.desk, rule.desk.field, here)
+        on_crm = undone.stood_for(self.house.crm, link.crm, rule.crm.field, there)
+        return not on_desk.isdisjoint(on_crm)
 
     def _kept_from_us(self, world: World, ref: Ref) -> bool:
         """Its vendor hid the record while a poll went past its last change, and no poll has shown it since."""

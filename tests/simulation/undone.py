@@ -185,18 +185,24 @@ class Undone:
         before, now = word(name, chain[0].before.fields.get(name)), word(name, record.fields.get(name))
         if since:
             return  # `judge` saw to it that nobody's later word was overwritten
+        tried = any(  # it may have failed: the undo does not go into that, and lists it
+            isinstance(write, Update) and write.ref == change.ref and name in write.fields
+            for later, writes in self.sent.items()
+            if later > run
+            for write in writes.values()
+        )
         require(
-            now == before or (listed and not record.open),
+            now == before or (listed and (tried or not record.open)),
             2,
             f"{change.ref} {name} was not changed since run {run}, and the undo {'listed' if listed else 'left'} it",
         )
 
     # -- a later sync
 
-    def agreed_to_differ(self, world: World, ref: Ref, name: str, here: object, there: object) -> bool:
-        """This side has its value again, and the other still has what the undone run had brought over from it.
+    def stood_for(self, world: World, ref: Ref, name: str, value: object) -> set[object]:
+        """The value, and those that undos took from this field to leave it there, and those before them.
 
-        A survivor inherits that from what was merged into it. Of undos upon undos each leaves what the last but one found.
+        A survivor inherits that from what was merged into it.
         """
         pairs = {
             pair
@@ -204,10 +210,10 @@ class Undone:
             if field == name and _survivor(world, held) == ref
             for pair in values
         }
-        reached = {word(name, here)}
-        while further := {taken for restored, taken in pairs if restored in reached} - reached:
-            reached |= further
-        return bool(pairs) and there in reached
+        found = {word(name, value)}
+        while further := {taken for restored, taken in pairs if restored in found} - found:
+            found |= further
+        return found
 
     def brought_back(self, ref: Ref, name: str, previous: object, value: object) -> bool:
         """A sync's write gives a field again what an undo had taken from it."""
