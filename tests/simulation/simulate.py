@@ -88,7 +88,13 @@ def _person(life: PairLife) -> None:
 
 
 def _sync(life: PairLife) -> None:
+    hurried = life.hurries and life.hurrying.random() < 0.6
+    if hurried:
+        life.fired("in one moment")
+        life.say(life.people.act())
     life.sync("plain")
+    if hurried:  # by the clock it happened when the run's last page was read, and no page held it
+        life.say(life.people.act())
 
 
 def _backfill(life: PairLife) -> None:
@@ -105,6 +111,6 @@ _STEPS: tuple[tuple[Callable[[PairLife], None], float], ...] = (
 )  # fmt: skip
 EVERY_FAULT = frozenset(faults.FAULTS) | {
     "backfill", "brake", "half vanished", "cursor expired", "poison", "unreadable in poll",
-    "vendor's clock wrong", "values rewritten", "undo", "undo cut short", "undo of an undo",
+    "in one moment", "vendor's clock wrong", "values rewritten", "undo", "undo cut short", "undo of an undo",
 }  # fmt: skip
 """What must have happened in a thousand seeds, or they have tested less than they say."""
