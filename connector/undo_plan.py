@@ -65,11 +65,14 @@ class _Undoing:
         """The keys of writes whose answer never came."""
         self.tags: Mapping[tuple[Ref, Ref], Sequence[TagBase]] = {}
         self.then: Mapping[Ref, frozenset[str]] = {}
+        self.gave: set[tuple[Ref, str]] = set()
+        """The tags that the run gave."""
 
     def plan(self) -> UndoPlan:
         changes = self.journal.changes.of_run(self.run)
         intents = self.journal.intents_of_run(self.run)
         self.unheard = {intent.key for intent in intents if intent.state in (IntentState.SENT, IntentState.VOID)}
+        self.gave = {(change.ref, change.name) for change in changes if change.what is What.TAG_ADDED}
         by_ref: dict[Ref, list[Change]] = {}
         for change in changes:
             if not change.undone:
@@ -183,7 +186,7 @@ class _Undoing:
         """Why a value is not known to be what this run left there; '' when it is."""
         others = self._others(ref, rows)
         if now == rows[-1].after:
-            return f"run {max(others)} wrote to it since" if others else ""
+            return f"run {max(others)} wrote to it since, or tried to and heard no answer" if others else ""
         if rows[-1].key in self.unheard or self._restoring(ref):
             return "it was changed since, or the vendor rewrote a value of ours whose answer was lost; look at it there"
         return "it was changed since"
@@ -252,8 +255,10 @@ class _Undoing:
                 mine, theirs = (row.desk_tag, row.crm_tag) if here is Side.DESK else (row.crm_tag, row.desk_tag)
                 if not row.sure or mine != tag or row.origin is not here:
                     continue
-                # What an undo gave back here is of this side by origin: a person's gift has travelled since.
-                if not self.restored or (other, theirs) in self.journal.changes.tagged_since(self.run, [other]):
+                # What an undo gave back here, or this run carried on from here, is of this side by origin: a person's
+                # gift has travelled since.
+                ours = self.restored or (other, theirs) in self.gave
+                if not ours or (other, theirs) in self.journal.changes.tagged_since(self.run, [other]):
                     return True
         return False
 

@@ -134,7 +134,9 @@ class Undone:
             if change.undone and isinstance(write, Update) and change.name in write.fields:
                 self.back.add((change.key, change.name))
                 world = self.house.desk if change.ref.side is Side.DESK else self.house.crm
-                if [c.actor for c in of_field(world, change.ref, change.name)][-1:] not in ([], [US]):
+                every = of_field(world, change.ref, change.name)
+                landed = any(c.key == change.key for c in every)
+                if landed and every[-1].actor != US:
                     continue  # a person put it back, which travels as ever
                 values = (write.current.fields.get(change.name), write.fields[change.name])
                 self.apart.setdefault((change.ref, change.name), set()).add(
@@ -185,17 +187,28 @@ class Undone:
         before, now = word(name, chain[0].before.fields.get(name)), word(name, record.fields.get(name))
         if since:
             return  # `judge` saw to it that nobody's later word was overwritten
-        tried = any(  # it may have failed: the undo does not go into that, and lists it
-            isinstance(write, Update) and write.ref == change.ref and name in write.fields
-            for later, writes in self.sent.items()
-            if later > run
-            for write in writes.values()
-        )
         require(
-            now == before or (listed and (tried or not record.open)),
+            now == before or (listed and (not record.open or self._tried_since(change, name, run))),
             2,
             f"{change.ref} {name} was not changed since run {run}, and the undo {'listed' if listed else 'left'} it",
         )
+
+    def _tried_since(self, change: Change, name: str, run: int) -> bool:
+        """A later run sent another value there and heard no answer: that it had no effect is for the world alone to know."""
+        assert isinstance(change.after, Record)
+        journal = self.house.journal()
+        try:
+            return any(
+                isinstance(write := self.sent.get(later, {}).get(intent.key), Update)
+                and write.ref == change.ref and name in write.fields
+                and write.fields[name] != change.after.fields.get(name)
+                and self.undoing.get(intent.key) != run
+                for later in self.sent if later > run
+                for intent in journal.intents_of_run(later)
+                if intent.state in (IntentState.SENT, IntentState.VOID)
+            )  # fmt: skip
+        finally:
+            journal.close()
 
     # -- a later sync
 

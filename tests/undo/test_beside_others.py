@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connector.errors import OutcomeUnknown
 from connector.model import Ref, Side
 from connector.run import sync
 from connector.sandbox.memory_terms import Call, Crash
@@ -210,3 +211,44 @@ def test_a_value_that_a_person_put_back_before_the_undo_travels_as_ever(house: H
     house.sync()
     assert house.record(requester).fields["phone"] == OLD
     at_rest(house)
+
+
+def test_a_later_write_of_which_nobody_heard_may_have_been_made_and_is_listed_as_such(house: House) -> None:
+    (requester, contact), (_, other), run = two_customers(house)
+    house.desk.edit(requester, {"phone": "+12025550102"})
+    house.clock.advance(60)
+    told: list[str] = []
+
+    def lost(call: Call) -> None:
+        if call.writes and call.name != "look_up":
+            told.append(call.name)
+            raise OutcomeUnknown("no answer")
+
+    house.crm_adapter.before = lost
+    sync(house.pair)
+    house.crm_adapter.before = lambda call: None
+    assert told
+    report = take_back(house, run)
+    assert [(one.ref, one.what) for one in report.left] == [(contact, "phone")]
+    assert report.left[0].why == f"run {run + 1} wrote to it since, or tried to and heard no answer"
+    assert house.record(contact).fields["phone"] == NEW
+    assert house.record(other).fields["phone"] == OLD
+
+
+def test_a_tag_that_one_run_gave_to_two_records_of_a_pair_is_no_person_s_gift(house: House) -> None:
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    one, two = house.ticket(requester), house.ticket(requester)
+    house.sync()
+    house.crm.tag(deal, "vip")
+    house.desk.tag(two, "vip")
+    house.sync()  # one has it from the deal, the contact from two
+    run = last_run(house)
+    everyone = (one, two, contact, deal)
+    assert all("vip" in (house.record(ref).tags or ()) for ref in everyone)
+    house.crm.tag(contact, "other")
+    house.sync()  # and now one and the contact share it
+    report = take_back(house, run)
+    assert report.left == ()
+    assert [ref for ref in everyone if "vip" in (house.record(ref).tags or ())] == [two, deal]
+    assert take_back(house, run).written == {}
