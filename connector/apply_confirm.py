@@ -108,7 +108,9 @@ class Confirmer:
             held = prints if base.carried and not both else held
             if base.written is not None:
                 self.halves.add((base.desk, crm, base.rule, base.written))
-            origin = prints.origin if heard or base.written is None else unheard(base.written)
+            written = frozenset((base.written,) if base.written is not None else ())
+            doubtful = held.doubtful - written if heard else held.doubtful | written
+            origin = unheard(*doubtful) if doubtful else prints.origin
             desk, there = (held.desk, prints.crm) if base.written is Side.CRM else (prints.desk, held.crm)
             prints = Base(desk, there, origin)
         self.journal.set_base(base.desk, crm, base.rule, prints, self.run)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from connector.mapping.rules import FieldRule, Policy, TagRules
 from connector.mapping.values import value_of
 from connector.model import Record, Side, Value
-from connector.state import Base, Prints, TagBase, same, unheard
+from connector.state import Base, Prints, TagBase, same
 
 
 class Action(StrEnum):
@@ -60,12 +60,12 @@ def decide(
         return _first(rule, desk, crm, desk_value, crm_value, prints, ruling)
     desk_changed, crm_changed = desk_print != base.desk, crm_print != base.crm
     if not desk_changed and not crm_changed:
-        if base.origin in _UNHEARD:
+        if base.doubtful:
             return Decision(Action.AGREE, "what an undo wrote is there")
         return Decision(Action.NOTHING, "unchanged")
     if _agree(rule, desk_value, crm_value):
         return Decision(Action.AGREE, "both sides say the same")
-    if desk_changed != crm_changed and base.origin == unheard(Side.DESK if desk_changed else Side.CRM):
+    if desk_changed != crm_changed and (Side.DESK if desk_changed else Side.CRM) in base.doubtful:
         # A person's edit, or what the vendor made of the value that an undo restored: nobody can tell.
         asked = replace(rule, policy=Policy.REVIEW)
         return _settle(asked, desk, crm, desk_value, crm_value, prints, ruling, "an undo's answer was lost")
@@ -78,9 +78,6 @@ def decide(
             return Decision(Action.TO_DESK, "changed in the CRM", rule.to_desk(crm_value))
         return Decision(Action.NOTHING, "changed in the CRM, and the rule goes the other way")
     return _settle(rule, desk, crm, desk_value, crm_value, prints, ruling, "changed on both sides")
-
-
-_UNHEARD = frozenset(map(unheard, Side))
 
 
 def _first(

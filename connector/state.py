@@ -30,12 +30,17 @@ class Base:
     desk: str
     crm: str
     origin: str = ""
-    """The side whose value it was; `unheard(side)` where it is not known whether that side holds it."""
+    """The side whose value it was; `unheard(...)` where it is not known whether these sides hold it."""
+
+    @property
+    def doubtful(self) -> frozenset[Side]:
+        """The sides to which an undo wrote, and nobody has heard whether they hold it."""
+        return frozenset(side for side in Side if side in self.origin.split()[1:])
 
 
-def unheard(side: Side) -> str:
-    """The origin of a base that an undo's write would bring about on this side, until its answer is heard."""
-    return f"unheard {side}"
+def unheard(*sides: Side) -> str:
+    """The origin of a base that an undo's writes would bring about on these sides, until their answers are heard."""
+    return " ".join(("unheard", *sorted(sides)))
 
 
 @dataclass(frozen=True, slots=True)

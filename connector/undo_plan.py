@@ -14,7 +14,7 @@ from connector.mapping.values import value_of
 from connector.model import Kind, Record, Ref, Side, Value
 from connector.operations import Effects, Operation, Plan, SetBase
 from connector.reading import Reader, what_can_be
-from connector.state import Base, Intent, IntentState, Link, TagBase, make_key, unheard
+from connector.state import Base, Intent, IntentState, Link, TagBase, make_key
 from connector.state_undo import Change, TakenBack, What
 
 _CREATED = "was made by this run, and records are never deleted; delete it there if it is not wanted"
@@ -168,7 +168,7 @@ class _Undoing:
             return None
         known, now = value_of(record, name)
         there = prints.of(now) == prints.of(target.before)
-        why = self._unmet(record, name) if known else "it cannot be read any more"
+        why = self._unmet(record, rows[-1]) if known else "it cannot be read any more"
         if known and not why and not there:
             why = self._changed(record.ref, rows, prints.of(now))
         if why:
@@ -198,7 +198,7 @@ class _Undoing:
     def _restoring(self, ref: Ref) -> bool:
         """An undo wrote to the record, and nobody has heard what became of it."""
         bases = (base for pair in self._pairs(ref) for base in self.bases.get(pair, {}).values())
-        return any(base.origin == unheard(ref.side) for base in bases)
+        return any(ref.side in base.doubtful for base in bases)
 
     def _apart(self, record: Record, name: str, value: Value, written: str) -> Iterable[SetBase]:
         """The bases by which both sides agree to differ: this side's print moves, the other side's stays."""
@@ -218,14 +218,19 @@ class _Undoing:
                     there, here, record.ref.side.other)  # fmt: skip
                 yield SetBase(desk, crm, rule.name, base, record.ref.side, name, half=True, carried=carried)
 
-    def _unmet(self, record: Record, name: str) -> str:
-        """Why nobody can say what the other side has of this field, and so what a sync is not to do again; '' if one can."""
+    def _unmet(self, record: Record, last: Change) -> str:
+        """Why nobody can say what the other side has of this field, and so what a sync is not to do again; '' if one can.
+
+        The merge base says it, but for a write of whose answer nobody heard: that came from a later value.
+        """
         for desk, crm in self._pairs(record.ref):
             other, own = (crm, "desk") if record.ref == desk else (desk, "crm")
             if other not in self.unreadable:
                 continue
             for rule in self.rules.fields_of(desk.kind, crm.kind):
-                if getattr(rule, own).field == name and rule.name not in self.bases.get((desk, crm), {}):
+                if getattr(rule, own).field != last.name:
+                    continue
+                if last.key in self.unheard or rule.name not in self.bases.get((desk, crm), {}):
                     return f"it is shared with {other}, which cannot be read; undo again once it can"
         return ""
 

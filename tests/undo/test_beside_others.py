@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connector.adapter import Update
 from connector.errors import OutcomeUnknown
 from connector.model import Ref, Side
 from connector.run import sync
@@ -252,3 +253,73 @@ def test_a_tag_that_one_run_gave_to_two_records_of_a_pair_is_no_person_s_gift(ho
     assert report.left == ()
     assert [ref for ref in everyone if "vip" in (house.record(ref).tags or ())] == [two, deal]
     assert take_back(house, run).written == {}
+
+
+def test_a_field_whose_other_side_cannot_be_read_waits_where_the_run_did_not_hear_of_its_write(house: House) -> None:
+    """The merge base is of an earlier value, so that a sync would bring the lost one."""
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    ticket = house.ticket(requester)
+    house.sync()
+    house.crm.edit(deal, {"stage": "Won"})
+
+    def lose(call: Call) -> None:
+        if call.name == "update":
+            house.desk_adapter.before = lambda call: None
+            raise Crash
+
+    house.desk_adapter.before = lose
+    house.clock.advance(60)
+    with contextlib.suppress(Crash):
+        sync(house.pair)
+    run = last_run(house)
+    assert house.record(ticket).fields["custom.Deal stage"] == "Proposal"
+    house.crm.spoilt.add(deal)
+    left = {(one.ref, one.what) for one in take_back(house, run).left}
+    assert (ticket, "custom.Deal stage") in left
+    house.crm.spoilt.clear()
+    report = take_back(house, run)
+    assert (report.writes, report.left) == (0, ())
+    house.sync()
+    at_rest(house)
+    assert house.record(ticket).fields["custom.Deal stage"] == "Proposal"
+
+
+@pytest.mark.parametrize("lost", [Side.DESK, Side.CRM])
+def test_where_an_undo_was_heard_of_on_one_side_alone_a_sync_asks_and_does_not_do_it_again(
+    house: House, lost: Side
+) -> None:
+    """Two tickets share a deal, so that the run brought the priority of the one by way of the deal to the other."""
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    one, two = house.ticket(requester), house.ticket(requester)
+    house.desk.edit(one, {"priority": "low"})
+    house.sync()
+    house.desk.edit(one, {"priority": "high"})
+    house.sync()
+    run = last_run(house)
+    assert house.record(two).fields["priority"] == "high"
+    adapter, target = (house.desk_adapter, two) if lost is Side.DESK else (house.crm_adapter, deal)
+    fired: list[Ref] = []
+
+    def lose(call: Call) -> None:
+        refs = [write.ref for write in call.writes if isinstance(write, Update)]
+        if call.name == "update" and target in refs and not fired:
+            fired.extend(refs)
+            raise OutcomeUnknown("the answer was lost")
+
+    adapter.before = lose
+    take_back(house, run)
+    assert fired
+
+    def held() -> list[object]:
+        return [house.record(two).fields["priority"], house.record(deal).fields["custom.Priority"]]
+
+    assert held() == (["high", "low"] if lost is Side.DESK else ["low", "high"])
+    house.desk.edit(two, {"subject": "it is looked at again"})
+    house.crm.edit(deal, {"name": "so is the deal"})
+    house.sync()
+    journal = house.journal()
+    assert str(two) in [review.detail["desk"] for review in journal.reviews()]
+    journal.close()
+    assert held() == (["high", "low"] if lost is Side.DESK else ["low", "high"])
