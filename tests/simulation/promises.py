@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 
 from connector.adapter import Update
-from connector.mapping.rules import Policy
+from connector.mapping.rules import FieldRule, Policy
 from connector.mapping.values import value_of
 from connector.model import Note, Record, Ref, Side, Visibility
 from connector.sandbox.memory_terms import US, Call, Change, Entry
@@ -82,14 +82,16 @@ class Promises:
             require(CANARY not in text, 5, "customer text in an error or a report")
 
     def _hear(self, world: World) -> None:
-        """Learns what people wrote, before what we wrote is judged: both happened within one step."""
+        """Learns what people wrote, and what was where, before what we wrote is judged: both happened within one step."""
         for change in world.history[self.at[world.side] :]:
-            if change.actor != US and isinstance(change.after, Record):
+            if isinstance(change.after, Record):
                 old = change.before.fields if isinstance(change.before, Record) else {}
                 for field, value in change.after.fields.items():
-                    if value is not None and old.get(field) != value:
+                    if value is None or old.get(field) == value:
+                        continue
+                    if change.actor != US:
                         self.persons.setdefault(word(field, value), (change.ref, field, change.seq))
-                        self.held.setdefault((change.ref, field), {}).setdefault(word(field, value), change.seq)
+                    self.held.setdefault((change.ref, field), {}).setdefault(word(field, value), change.seq)
             if change.actor != US and isinstance(change.before, Record):
                 after = change.after.tags if isinstance(change.after, Record) else None
                 self.untagged |= (change.before.tags or frozenset()) - (after or frozenset())
@@ -166,19 +168,12 @@ class Promises:
                 continue
             if change.actor == US and change.action == "edit" and not self.undone.is_undo(change):
                 self._justified(world, change, place, previous, value)
-            if value is not None:
-                self.held.setdefault(place, {}).setdefault(word(field, value), change.seq)
-                if change.actor != US:
-                    self.persons.setdefault(word(field, value), (record.ref, field, change.seq))
             self.author[place] = change.actor
 
     def _justified(self, world: World, change: Change, place: tuple[Ref, str], previous: object, value: object) -> None:
         """We replaced a person's value: only a person's later word, or the mapping's policy, may do that."""
         ref, field = place
-        rule = next(
-            (r for r in self.house.pair.rules.fields if (r.desk if ref.side is Side.DESK else r.crm).field == field
-             and (r.desk if ref.side is Side.DESK else r.crm).kind is ref.kind), None
-        )  # fmt: skip
+        rule = self._rule(ref, field)
         if rule is None:
             require(field in DERIVED, 2, f"{place} is not shared, and we wrote it")
             return
@@ -205,12 +200,19 @@ class Promises:
                 for v, seq in values.items() if v == previous]  # fmt: skip
         require(bool(seen), 2, f"{place}: a person's value was replaced that the other side never knew")
 
-    def _decided(self, ref: Ref, rule: str) -> bool:
+    def _rule(self, ref: Ref, field: str) -> FieldRule | None:
+        rules = self.house.pair.rules.fields
+        paths = ((rule, rule.desk if ref.side is Side.DESK else rule.crm) for rule in rules)
+        return next((rule for rule, path in paths if (path.kind, path.field) == (ref.kind, field)), None)
+
+    def _decided(self, ref: Ref, rule: str, winner: Side | None = None) -> bool:
+        """A person has decided about this field, be it for the winner."""
         journal = self.house.journal()
         try:
             return any(
                 review.kind is ReviewKind.CONFLICT and review.detail.get("rule") == rule
                 and review.state in ("decided", "done")
+                and (winner is None or review.decision == winner)
                 and str(ref) in (review.detail.get("desk"), review.detail.get("crm"))
                 for review in journal.reviews(state=None)
             )  # fmt: skip
@@ -232,6 +234,9 @@ class Promises:
         for field, value in after.fields.items():
             if before.fields.get(field) != value:
                 again = self.undone.brought_back(change.ref, field, before.fields.get(field), value)
+                rule = self._rule(change.ref, field)
+                # Where an undo's answer was lost, a person is asked, and may want it anew.
+                again = again and not (rule and self._decided(change.ref, rule.name, change.ref.side.other))
                 require(not again, 2, f"{change.ref} {field} was undone, and we wrote it again")
         for tag in (after.tags or frozenset()) - (before.tags or frozenset()):
             undone = self.undone.tags.get((change.ref, tag))
