@@ -29,6 +29,9 @@ def test_the_whole_way(call: Any, configured: Path, sandboxes: SandboxPair) -> N
     assert {one["kind"] for one in found["differences"]} <= {"decision"}, found["differences"]
     assert found["tickets"] > 0
     assert found["sent"] > 0
+    contacts, accounts = (len(sandboxes.crm.rows(kind)) for kind in ("contacts", "accounts"))
+    assert found["listed"] >= contacts + accounts
+    assert found["unlisted"] is None
     for user in sandboxes.desk.world.users.values():
         assert not user.get("email") or user["email"] not in seen.out
     assert writes(sandboxes) == before
@@ -75,6 +78,31 @@ def test_what_cannot_be_taken_back_asks_first(
     said = call(*args)
     assert said.code == 2
     assert "--yes" in said.err
+
+
+def test_after_the_journal_was_lost_an_audit_names_what_of_ours_stands_in_the_crm(
+    call: Any, configured: Path, sandboxes: SandboxPair
+) -> None:
+    assert call("backfill", "--since", "2020-01-01", "--yes").code in (0, 3)
+    for path in configured.parent.glob("deskbridge.db*"):
+        path.unlink()
+    assert call("sync").code in (0, 3)
+    before, requests = writes(sandboxes), _requests(sandboxes)
+    found = call("audit", "--json").data["pairs"][0]
+    unrecorded = [one for one in found["differences"] if one["kind"] == "unrecorded"]
+    ours = {one["id"] for one in sandboxes.crm.rows("notes") if "[deskbridge:" in str(one)}
+    assert len(ours) > 5
+    assert {one["refs"][-1] for one in unrecorded} == {f"crm:note:{ident}" for ident in ours}
+    assert all(one["next"].startswith("deskbridge ") for one in unrecorded)
+    assert found["calls"] == _requests(sandboxes) - requests
+    assert writes(sandboxes) == before
+    assert call("backfill", "--since", "2020-01-01", "--yes").code in (0, 3)
+    left = call("audit", "--json").data["pairs"][0]["differences"]
+    assert not [one for one in left if one["kind"] == "unrecorded"], "found and recorded"
+
+
+def _requests(sandboxes: SandboxPair) -> int:
+    return sandboxes.desk_server.log.count() + sandboxes.crm_server.log.count()
 
 
 def test_before_the_first_sync_an_audit_says_so(call: Any, configured: Path) -> None:
