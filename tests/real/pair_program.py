@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -11,13 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from connector import config, run
+from connector import commands, config, run
 from connector.commands._logging import start_logging
 from connector.connect import open_pair
 from connector.pair import Pair
@@ -89,7 +90,11 @@ class Program:
     every: ClassVar[list[Program]] = []
     """All that were made in this session."""
 
-    def __init__(self, world: World, folder: Path, *, desk_token: str = US, mapping: bool = False) -> None:
+    def __init__(
+        self, world: World, folder: Path, *, desk_token: str = US, mapping: bool = False,
+        desk_url: str | None = None, crm_url: str | None = None,
+    ) -> None:  # fmt: skip
+        """The urls: those of roads that lead to the servers."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.journal = folder / "deskbridge.db"
@@ -98,9 +103,9 @@ class Program:
         start = datetime.now(UTC).date() - timedelta(days=2)
         self.since = start.isoformat()
         self.file.write_text(
-            f'[desks.support]\ntype = "request_tracker"\nurl = "{world.rt.url}"\n'
+            f'[desks.support]\ntype = "request_tracker"\nurl = "{desk_url or world.rt.url}"\n'
             f'token = {{ env = "RT_TOKEN" }}\n'
-            f'[crms.sales]\ntype = "tryton"\nurl = "{world.tryton.host}"\ndatabase = "crm"\n'
+            f'[crms.sales]\ntype = "tryton"\nurl = "{crm_url or world.tryton.host}"\ndatabase = "crm"\n'
             f'key = {{ env = "TRYTON_KEY" }}\nphone_region = "BE"\n'
             f'[pairs.main]\ndesk = "support"\ncrm = "sales"\nregion = "BE"\nstart = {self.since}\n'
             + ('mapping = "review.toml"\n' if mapping else "")
@@ -148,15 +153,23 @@ class Program:
 
     @contextmanager
     def pair(self) -> Iterator[Pair]:
+        with self.credentials():
+            try:
+                loaded = config.load(self.file)
+                start_logging(loaded.log, debug=True)
+                with open_pair(loaded, "main", clock=QuickClock()) as pair:
+                    yield pair
+            finally:
+                stop_logging()
+
+    @contextmanager
+    def credentials(self) -> Iterator[None]:
+        """Within, this process has the program's secrets in its environment."""
         before = {name: os.environ.get(name) for name in ("RT_TOKEN", "TRYTON_KEY")}
         os.environ.update({name: self.environ[name] for name in before})
         try:
-            loaded = config.load(self.file)
-            start_logging(loaded.log, debug=True)
-            with open_pair(loaded, "main", clock=QuickClock()) as pair:
-                yield pair
+            yield
         finally:
-            stop_logging()
             for name, value in before.items():
                 if value is None:
                     del os.environ[name]
@@ -168,6 +181,17 @@ class Program:
             report = run.sync(pair)
         self.printed[f"{len(self.printed)} report"] = repr(report)
         return report
+
+    def inside(self, *args: str) -> Said:
+        """A call of the program within this process, where a test may have planted something."""
+        out, err = io.StringIO(), io.StringIO()
+        with self.credentials(), redirect_stdout(out), redirect_stderr(err):
+            try:
+                code = commands.run(["--config", str(self.file), *args], self.environ)
+            finally:
+                stop_logging()
+        self.printed[f"{len(self.printed)} {' '.join(args)}"] = out.getvalue() + err.getvalue()
+        return Said(code, out.getvalue(), err.getvalue())
 
     def settle(self, most: int = 6) -> list[run.Report]:
         """Syncs until one makes no write: what the design promises to take six runs at most."""

@@ -7,7 +7,9 @@ servers as they are once synced, with whatever other tests have left there.
 
 from __future__ import annotations
 
+import logging
 import random
+import shutil
 import signal
 import time
 from collections import Counter
@@ -17,10 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from connector import run
+from connector.answers import Answer
+from connector.commands._face import Face
+from connector.journal import Journal
+from connector.report import run_report
+from connector.sandbox import _frame as sandbox_frame
+from connector.sandbox.server import Fault
+from connector.transport import Http
 
-from . import servers
+from . import request_tracker_people, servers, tryton_people
 from .pair_canaries import OTHER_PHONE, PHONE, WORD
 from .pair_program import Program, Said
 from .pair_world import FILLED, TOKEN, US, Text, World, keys, money
@@ -503,3 +513,66 @@ def test_a_canary_would_be_seen(living: Program, world: World) -> None:
         path.write_bytes(b"\x00" + leak.encode() + b"\xff")
         assert list(living.told(world)) == ["leak.bin"]
         path.unlink()
+
+
+@pytest.fixture
+def roads(world: World) -> Iterator[tuple[request_tracker_people.Road, tryton_people.Road]]:
+    """Ways to both servers on which each request is recorded."""
+    made = request_tracker_people.Road(world.rt), tryton_people.Road(world.tryton)
+    yield made
+    for road in made:
+        road.server.stop()
+
+
+def _beside(living: Program, world: World, folder: Path, roads: tuple[Any, Any]) -> Program:
+    """Another folder with the same journal, whose Deskbridge takes the recorded roads."""
+    folder.mkdir()
+    for path in living.folder.glob("deskbridge.db*"):
+        shutil.copy(path, folder / path.name)
+    desk, crm = (road.url for road in roads)
+    return Program(world, folder, mapping=True, desk_url=desk, crm_url=crm)
+
+
+def _record(program: Program, roads: tuple[Any, Any]) -> None:
+    for name, road in zip(("desk", "crm"), roads, strict=True):
+        program.printed[f"recording {name}"] = repr(road.server.log.calls)
+        program.printed[f"recording {name} over HTTP"] = requests.get(f"{road.url}/__sandbox__/log", timeout=5).text
+
+
+def test_recordings_of_the_requests_tell_nothing_and_a_leak_planted_in_any_output_is_seen(
+    living: Program, world: World, case: Callable[[str], Case], roads: tuple[Any, Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    one = case(f"Lea {WORD}")
+    world.agent.says(one.ticket, "comment", f"<p>{WORD}, call {PHONE}</p>")
+    honest = _beside(living, world, tmp_path / "honest", roads)
+    assert honest.inside("--debug", "sync", "--json").code == 0
+    _record(honest, roads)
+    assert all(road.server.log.count() > 2 for road in roads)
+    assert roads[1].server.log.count("POST"), "something was written"
+    assert world.canaries.told(honest.folder, honest.printed) == {}
+
+    leaky = _beside(honest, world, tmp_path / "leaky", roads)
+    Program.every.remove(leaky)  # what it tells is looked at here
+    send, replace_file, message, data = Http.send, run_report._replace, Answer.message.fget, Face.data  # type: ignore[attr-defined]
+    start = Journal.start_run
+
+    def logged(http: Http, *args: Any, **more: Any) -> Any:
+        logging.getLogger("connector.transport").debug("sends %r", more)
+        return send(http, *args, **more)
+
+    monkeypatch.setattr(Http, "send", logged)
+    monkeypatch.setattr(run_report, "_replace", lambda path, text: replace_file(path, f"{text}# {WORD}\n"))
+    monkeypatch.setattr(Answer, "message", property(lambda answer: f"{message(answer)} {WORD}"))
+    monkeypatch.setattr(Face, "data", lambda face, value: data(face, {"result": value, "who": WORD}))
+    monkeypatch.setattr(Journal, "start_run", lambda journal, command, at: start(journal, f"{command} {WORD}", at))
+    monkeypatch.setattr(sandbox_frame.Call, "__repr__", lambda call: f"{call.path} {WORD}")
+    world.agent.says(one.ticket, "comment", f"<p>{WORD} again</p>")
+    assert leaky.inside("sync", "--json").code == 0
+    planned = roads[0].faults.plan(Fault(do="html"))
+    assert leaky.inside("sync").code != 0
+    assert planned.fired == 1
+    _record(leaky, roads)
+    told = world.canaries.told(leaky.folder, leaky.printed)
+    assert told.keys() >= {"log", "deskbridge.prom", "0 sync --json", "1 sync", "recording desk", "recording crm"}
+    assert told.keys() & {"deskbridge.db", "deskbridge.db-wal"}
