@@ -177,7 +177,14 @@ class Confirmer:
         )
 
     def _pass_on(self, op: Operation) -> bool:
-        """Marks a record as changed for the others on the other side that share the written field, or the tag, with it."""
+        """Marks a record as changed for the others on the other side that share the written field, or the tag, with it.
+
+        And marks what had to wait for this.
+        """
+        self.journal.mark_dirty(self.stream, op.effects.again)
+        return self._shared(op) or bool(op.effects.again)
+
+    def _shared(self, op: Operation) -> bool:
         if not op.effects.pass_on:
             return False
         if isinstance(op.write, Create):

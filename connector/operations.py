@@ -48,6 +48,8 @@ class Effects:
     """Others share with the same record the field that was written, or the tag that was taken off it: they are to follow.
     Or a record was made whose tickets have tags for it.
     """
+    again: frozenset[Ref] = frozenset()
+    """What had to wait for this: it is looked at anew when this is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

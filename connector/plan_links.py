@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from connector.adapter import Create
 from connector.errors import MappingError
-from connector.mapping.rules import FieldRule
+from connector.mapping.rules import Direction, FieldRule
 from connector.mapping.values import value_of
 from connector.merge import Action, decide, merge_tags
 from connector.model import Kind, Record, Ref, Role, Side, Value
 from connector.operations import Effects, Operation, SetBase
 from connector.plan_context import Context, conflict_subject
+from connector.plan_turns import Place, take_turns
 from connector.plan_update import Wanted, Wish, update
 from connector.snapshot import PENDING, CreateView, LinkView, Snapshot
 from connector.state import Base, Link, Review, ReviewKind, TagBase
@@ -22,6 +23,7 @@ class LinkDraft:
         self.context = context
         self.snapshot = snapshot
         self.changes: dict[Ref, Wanted] = {}
+        self.shared: list[tuple[Place, Place]] = []
         self.creates: list[Operation] = []
         self.reviews: list[Review] = []
         self.bases: list[SetBase] = []
@@ -32,6 +34,8 @@ class LinkDraft:
 
     def operations(self) -> list[Operation]:
         """The creates, and one update for each record of which something is wanted."""
+        if self.context.only is None:  # what goes one way never meets itself
+            take_turns(self.changes, self.shared)
         updates = (update(change, self.context) for _, change in sorted(self.changes.items()))
         return [*self.creates, *(made for made in updates if made is not None)]
 
@@ -107,6 +111,8 @@ class LinkDraft:
         desk, crm = view.desk, view.crm
         subject = conflict_subject(desk.ref, crm.ref, rule.name)
         self.looked_at.add(subject)
+        if rule.direction is Direction.BOTH:
+            self.shared.append(((desk.ref, rule.desk.field), (crm.ref, rule.crm.field)))
         ruling = view.rulings.get(rule.name)
         try:
             decision = decide(rule, desk, crm, view.bases.get(rule.name), self.context.prints, ruling)

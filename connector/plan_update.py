@@ -27,6 +27,8 @@ class Wanted:
     drop_tags: list[tuple[Ref, Ref, str]] = field(default_factory=list)
     pass_on: bool = False
     """A tag goes that the record shares with others too."""
+    again: set[Ref] = field(default_factory=set)
+    """What waits until this is written."""
     sources: set[Ref] = field(default_factory=set)
     source: Ref | None = None
     reasons: list[str] = field(default_factory=list)
@@ -42,6 +44,12 @@ class Wish:
     base: SetBase
     reason: str
     review: int = 0
+
+    @property
+    def origin(self) -> tuple[Ref, str]:
+        """The field whose value this is, and its record."""
+        to_crm = self.base.written is Side.CRM
+        return (self.view.desk.ref, self.rule.desk.field) if to_crm else (self.view.crm.ref, self.rule.crm.field)
 
     @property
     def rank(self) -> tuple[float, Ref]:
@@ -78,6 +86,7 @@ def update(change: Wanted, context: Context) -> Operation | None:
             bases=bases, tags=tuple(change.tags), drop_tags=tuple(change.drop_tags),
             ruled=tuple(sorted({wish.review for wish in wishes if wish.review})),
             pass_on=change.pass_on or any(wish.rule.direction is Direction.BOTH for wish in wishes),
+            again=frozenset(change.again),
         ),
     )  # fmt: skip
 
