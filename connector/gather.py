@@ -186,7 +186,8 @@ class _Gathering:
             own = [k for k in tags if self.reader.now(k[0]) == desk and self.reader.now(k[1]) == crm]
             others = [k for k in tags if self.reader.now(k[1]) == crm and self.reader.now(k[0]) != desk]
             nearby = [k for k in tags if self.reader.now(k[0]) == desk and self.reader.now(k[1]) != crm]
-            known = {name: base for k, rows in bases.items() if self._is(k, desk, crm) for name, base in rows.items()}
+            met = sorted((k for k in bases if self._is(k, desk, crm)), key=lambda k: k == (desk, crm))  # its own counts
+            known = {name: base for k in met for name, base in bases[k].items()}
             yield LinkView(
                 link=Link(link.role, desk, crm, link.rule),
                 new=link in self.linker.new,

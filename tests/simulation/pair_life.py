@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import connector.run
+from connector.adapter import Write
 from connector.errors import BadAnswer, BrakeTripped, DeskbridgeError, UsageError
 from connector.mapping.rules import NoteTarget, WhenNone
 from connector.model import Kind, Ref, Role, Side
@@ -84,6 +85,8 @@ class PairLife:
         self.hurrying = Random(f"{life.seed} hurried")
         self.hurries = self.hurrying.random() < 0.4
         """People act in the very moment of a run, before it and after it."""
+        self.offered: list[Write] = []
+        """What this run gave to the adapters to write, sent or not: after a refusal of all, the rest is not sent."""
         self.taking_back = False
         """An undo is under way."""
         self.answers: dict[str, list[int]] = {}
@@ -124,15 +127,13 @@ class PairLife:
         """One call of the core, that may die or be refused. `takes_back`: it is an undo, of this run."""
         before = sent(self.house)
         self.failure: BaseException | None = None
-        adapters = (self.house.desk_adapter, self.house.crm_adapter)
-        logged = [len(adapter.log) for adapter in adapters]
+        self.offered.clear()
         try:
             try:
                 report = self.telling.run(why, work)
             finally:
                 if self.undoes:
-                    calls = [call for a, at in zip(adapters, logged, strict=True) for call in a.log[at:]]
-                    self.promises.undone.ran(calls, takes_back=takes_back)
+                    self.promises.undone.ran(self.offered, takes_back=takes_back)
         except BrakeTripped as error:
             self.failure = error
             self.say(f"{why}: brake")
@@ -213,7 +214,7 @@ class PairLife:
 
     def _watch(self, adapter: MemoryAdapter) -> None:
         """Poison, the count of what is found and what was shown at all stand around the adapter, where a vendor is."""
-        poll, fetch, find = adapter.poll, adapter.fetch, adapter.find
+        poll, fetch, find, write = adapter.poll, adapter.fetch, adapter.find, adapter.write
         # Where notes are watched, a mistake of our own in reading them is not told from one in all of them.
         parse = self.random.random() < 0.5 and self.house.crm.capabilities.notes_in_poll
 
@@ -242,7 +243,12 @@ class PairLife:
                 self.answers.setdefault(value, []).append(len(records))
             return answer
 
+        def wrote(writes: Sequence[Write]) -> Any:
+            self.offered += writes
+            return write(writes)
+
         adapter.poll, adapter.fetch, adapter.find = polled, fetched, found  # type: ignore[method-assign]
+        adapter.write = wrote  # type: ignore[method-assign]
 
     def decide(self) -> None:
         journal = self.house.journal()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from connector.adapter import Update, Write
 from connector.model import Note, Record, Ref, Side
-from connector.sandbox.memory_terms import US, Call, Change
+from connector.sandbox.memory_terms import US, Change
 from connector.sandbox.memory_world import World
 from connector.state import IntentState
 from connector.undo import UndoReport
@@ -24,7 +24,7 @@ class Undone:
     def __init__(self, house: House) -> None:
         self.house = house
         self.sent: dict[int, dict[str, Write]] = {}
-        """By run, all that it sent, by key."""
+        """By run, all that it sent, or was about to, by key."""
         self.undoing: dict[str, int] = {}
         """The keys of what undos sent, each with the run that it takes back."""
         self.apart: dict[Place, set[tuple[object, object]]] = {}
@@ -41,9 +41,9 @@ class Undone:
         """When each sync that polled everything began, and when it ended."""
         self.overwritten = 0
 
-    def ran(self, calls: Sequence[Call], *, takes_back: int | None) -> None:
-        """The last run sent these requests. `takes_back`: it was an undo, of this run."""
-        writes = {w.key: w for call in calls if call.name != "look_up" for w in call.writes}
+    def ran(self, offered: Sequence[Write], *, takes_back: int | None) -> None:
+        """The last run was to write this. `takes_back`: it was an undo, of this run."""
+        writes = {write.key: write for write in offered}
         if writes:
             self.sent.setdefault(self.last_runs(1)[0], {}).update(writes)
         if takes_back is not None:

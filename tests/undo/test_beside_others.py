@@ -323,3 +323,19 @@ def test_where_an_undo_was_heard_of_on_one_side_alone_a_sync_asks_and_does_not_d
     assert str(two) in [review.detail["desk"] for review in journal.reviews()]
     journal.close()
     assert held() == (["high", "low"] if lost is Side.DESK else ["low", "high"])
+
+
+def test_an_undone_field_stays_so_when_a_ticket_with_another_value_is_merged_in(house: House) -> None:
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    one, two = house.ticket(requester, "one"), house.ticket(requester, "two")
+    house.sync()
+    house.desk.edit(one, {"priority": "high"})
+    house.sync()
+    take_back(house, last_run(house))
+    assert [house.record(ref).fields["priority"] for ref in (one, two)] == ["high", None]
+    house.desk.merge(two, one)
+    for _ in range(3):
+        house.sync()
+    assert house.record(one).fields["priority"] == "high"
+    assert house.record(deal).fields["custom.Priority"] is None
