@@ -319,7 +319,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
 
 HINTS = {
     "an undo takes back what a person wrote since": 4,
-    "the sync after an undo does it all again": 16,
+    "the sync after an undo does it all again": 69,
     "a note that an undo took away is written again": 4,
     "a tag that an undo took off counts as new on the other side": 4,
     "a cursor that is a time has no overlap": 119,
