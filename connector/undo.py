@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from connector.apply import Applier
 from connector.apply_work import Settings
@@ -13,7 +14,6 @@ from connector.lock import only_run
 from connector.pair import Pair
 from connector.results import Report
 from connector.run_frame import Progress, Stop
-from connector.state import IntentState
 from connector.undo_plan import Left, UndoPlan, plan_undo
 
 _ROUNDS = 4
@@ -103,7 +103,7 @@ def _work(
         pair.adapters, journal, pair.clock, run=ident, stream=SYNC, watched=pair.watched, settings=settings, stop=stop,
         progress=progress,
     )  # fmt: skip
-    _land(pair, journal, run, settings.settle_wait)
+    _land(pair, journal, settings.settle_wait)
     for number in range(_ROUNDS):
         made = plan_undo(pair.adapters, journal, pair.rules, pair.identity, run)
         report.left = made.left
@@ -121,13 +121,11 @@ def _work(
     report.errors += applier.rights.settle(pair.clock.now())
 
 
-def _land(pair: Pair, journal: Journal, run: int, most: float) -> None:
-    """Waits until what the run may still have in flight has landed: it would bring back what is undone."""
-    now, remaining = pair.clock.now(), 0.0
-    for intent in journal.intents_of_run(run):
-        if intent.state in (IntentState.SENT, IntentState.VOID):
-            settle = pair.adapters[intent.side].capabilities.settle
-            remaining = max(remaining, settle - (now - intent.at).total_seconds())
+def _land(pair: Pair, journal: Journal, most: float) -> None:
+    """Waits until what any run may still have in flight has landed: it would bring back what is undone."""
+    now, settle = pair.clock.now(), {side: adapter.capabilities.settle for side, adapter in pair.adapters.items()}
+    flying = journal.in_flight(now - timedelta(seconds=max(settle.values())))
+    remaining = max((settle[one.side] - (now - one.at).total_seconds() for one in flying), default=0.0)
     if remaining > 0:
         pair.clock.sleep(min(remaining, most))
 

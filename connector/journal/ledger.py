@@ -140,6 +140,14 @@ class Ledger(Rows):
         found = self.intents(keys=[row[0] for row in rows])
         return [found[row[0]] for row in rows]
 
+    def in_flight(self, since: datetime) -> list[Intent]:
+        """The writes named since then, by whichever run, of which nobody knows that they took effect."""
+        rows = self.store.rows(
+            "SELECT key FROM intent WHERE pair = ? AND at >= ? AND state IN (?, ?)",
+            (self.pair, stamp(since), IntentState.SENT, IntentState.VOID),
+        )
+        return list(self.intents(keys=[row[0] for row in rows]).values())
+
     def intents_of(self, ref: Ref) -> dict[str, Intent]:
         """The intents whose source or target is this record."""
         every = self.intents()

@@ -241,6 +241,7 @@ class Promises:
         for tag in (after.tags or frozenset()) - (before.tags or frozenset()):
             undone = self.undone.tags.get((change.ref, tag))
             wanted = undone is None or self.tagged.get(tag, 0) >= undone  # be it elsewhere: it may have been on its way
+            wanted = wanted or self.undone.newly_shared(change.ref, tag)
             self.undone.gave[(change.ref, tag)] = self.step
             require(wanted, 2, f"a tag of {change.ref} was undone, and we gave it again")
 

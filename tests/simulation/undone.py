@@ -33,6 +33,8 @@ class Undone:
         """Fields that an undo says it has taken back, by the key of the write."""
         self.tags: dict[tuple[Ref, str], int] = {}
         """The tags that undos took off again, and the step in which they were given."""
+        self.linked: dict[tuple[Ref, str], set[Ref]] = {}
+        """The tags that undos took off again, and what each record was linked with then."""
         self.gave: dict[tuple[Ref, str], int] = {}
         """In which step we last gave each record each tag."""
         self.notes: set[tuple[str, str]] = set()
@@ -109,11 +111,26 @@ class Undone:
         require(bool(mine), 2, f"{what} changed a tag of {change.ref} that that run did not change")
         earlier = _of_tag(world, change.ref, tag, until=change.seq)
         if not given:
+            self.linked.setdefault((change.ref, tag), set()).update(self._others(change.ref))
             self.tags[(change.ref, tag)] = self.gave.get((change.ref, tag), step)
             if earlier and earlier[-1].actor != US and not unlocked(world, change):
                 # Taken off and given anew between two looks, it cannot be told from the tag that we gave.
                 unlooked = len(earlier) > 1 and not self._looked(world, earlier[-2], earlier[-1])
                 require(unlooked, 2, f"{what} took a tag off {change.ref} that a person gave since")
+
+    def _others(self, ref: Ref) -> set[Ref]:
+        """The records that it is linked with."""
+        journal = self.house.journal()
+        try:
+            return {end for link in journal.links([ref]) for end in (link.desk, link.crm)} - {ref}
+        finally:
+            journal.close()
+
+    def newly_shared(self, ref: Ref, tag: str) -> bool:
+        """A record that was linked since the undo bears the tag by itself."""
+        other = self.house.crm if ref.side is Side.DESK else self.house.desk
+        since = self._others(ref) - self.linked.get((ref, tag), set())
+        return any(tag in (record.tags or ()) for end in since if (record := other.records.get(end)) is not None)
 
     def _looked(self, world: World, one: Change, other: Change) -> bool:
         """A sync polled everything between these two changes."""
