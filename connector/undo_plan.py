@@ -211,9 +211,11 @@ class _Undoing:
                 other = self.reader.records.get(crm if record.ref == desk else desk)
                 theirs = value_of(other, other_path.field)[1] if other else None
                 carried = other is not None and self._made_of(rule, record.ref.side, theirs) == written
-                if not carried and rule.name not in self.bases.get((desk, crm), {}):
-                    continue  # they have not met, and still are to
                 here, there = prints.of(value), prints.of(theirs)
+                held = self.bases.get((desk, crm), {}).get(rule.name)
+                own = held and (held.desk if record.ref == desk else held.crm)
+                if not carried and own not in (here, written):
+                    continue  # they have not met yet, or not over this value, and still are to
                 base = Base(here, there, record.ref.side.other) if record.ref == desk else Base(
                     there, here, record.ref.side.other)  # fmt: skip
                 yield SetBase(desk, crm, rule.name, base, record.ref.side, name, half=True, carried=carried)

@@ -339,3 +339,25 @@ def test_an_undone_field_stays_so_when_a_ticket_with_another_value_is_merged_in(
         house.sync()
     assert house.record(one).fields["priority"] == "high"
     assert house.record(deal).fields["custom.Priority"] is None
+
+
+def test_a_ticket_that_missed_a_value_gets_it_after_the_undo_that_restores_it(house: House) -> None:
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    one, two = house.ticket(requester, "one"), house.ticket(requester, "two")
+    house.sync()
+    house.desk.hidden.add(two)
+    house.crm.edit(deal, {"custom.Priority": "low"})
+    house.sync()
+    house.desk.edit(one, {"priority": "high"})
+    house.sync()
+    assert house.record(deal).fields["custom.Priority"] == "high"
+    assert take_back(house, last_run(house)).left == ()
+    assert house.record(deal).fields["custom.Priority"] == "low"
+    house.desk.hidden.clear()
+    assert house.record(two).fields["priority"] is None
+    while house.sync().writes:
+        pass
+    assert [house.record(ref).fields["priority"] for ref in (one, two)] == ["high", "low"]
+    assert house.record(deal).fields["custom.Priority"] == "low"
+    at_rest(house)
