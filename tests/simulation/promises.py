@@ -198,7 +198,8 @@ class Promises:
         # The person's value reached the other side by way of another record (a merge, a second ticket of the deal).
         seen = [seq for (other, name), values in self.held.items() if other.side is origin.side and name == source_field
                 for v, seq in values.items() if v == previous]  # fmt: skip
-        require(bool(seen), 2, f"{place}: a person's value was replaced that the other side never knew")
+        known = bool(seen) or self.undone.kept_away(origin.side, source_field, previous)
+        require(known, 2, f"{place}: a person's value was replaced that the other side never knew")
 
     def _rule(self, ref: Ref, field: str) -> FieldRule | None:
         rules = self.house.pair.rules.fields

@@ -245,6 +245,15 @@ class Undone:
             found |= further
         return found
 
+    def kept_away(self, side: Side, name: str, value: object) -> bool:
+        """An undo took this value from a field of that side, or what would have brought it there."""
+        return any(
+            taken == value
+            for (ref, field), pairs in self.apart.items()
+            if ref.side is side and field == name
+            for _, taken in pairs
+        )
+
     def brought_back(self, ref: Ref, name: str, previous: object, value: object) -> bool:
         """A sync's write gives a field again what an undo had taken from it."""
         return value is not None and (word(name, previous), word(name, value)) in self.apart.get((ref, name), ())
