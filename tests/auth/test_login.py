@@ -137,6 +137,7 @@ def test_a_code_that_is_not_honoured_stores_nothing_and_is_sent_once(tmp_path: P
 def test_the_listener_takes_the_answer_with_our_state_and_turns_others_away() -> None:
     login = _begin(_free())
     seen: list[int | str] = []
+    over = threading.Event()
 
     def browser() -> None:
         open_ = build_opener(ProxyHandler({})).open
@@ -147,7 +148,7 @@ def test_the_listener_takes_the_answer_with_our_state_and_turns_others_away() ->
             f"{base}/elsewhere?code=evil&state={login.state}",
             f"{login.redirect}?code=good&state={login.state}",
         ):
-            for _ in range(100):
+            while not over.is_set():
                 try:
                     with open_(address) as reply:
                         seen.append(reply.status)
@@ -161,8 +162,11 @@ def test_the_listener_takes_the_answer_with_our_state_and_turns_others_away() ->
 
     thread = threading.Thread(target=browser)
     thread.start()
-    got = receive(login, timeout=20)
-    thread.join()
+    try:
+        got = receive(login, timeout=20)
+        thread.join(timeout=20)
+    finally:
+        over.set()
     assert got == f"{login.redirect}?code=good&state={login.state}"
     assert seen == [404, 404, 404, 200]
 

@@ -111,6 +111,6 @@ _STEPS: tuple[tuple[Callable[[PairLife], None], float], ...] = (
 )  # fmt: skip
 EVERY_FAULT = frozenset(faults.FAULTS) | {
     "backfill", "brake", "half vanished", "cursor expired", "poison", "unreadable in poll",
-    "in one moment", "vendor's clock wrong", "values rewritten", "undo", "undo cut short", "undo of an undo",
+    "in one moment", "dismissed", "vendor's clock wrong", "values rewritten", "undo", "undo cut short", "undo of an undo",
 }  # fmt: skip
 """What must have happened in a thousand seeds, or they have tested less than they say."""
