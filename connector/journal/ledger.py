@@ -141,9 +141,9 @@ class Ledger(Rows):
         return [found[row[0]] for row in rows]
 
     def in_flight(self, since: datetime) -> list[Intent]:
-        """The writes named since then, by whichever run, of which nobody knows that they took effect."""
+        """The writes named since then, by whichever run, of which one sending is not known to have landed or failed."""
         rows = self.store.rows(
-            "SELECT key FROM intent WHERE pair = ? AND at >= ? AND state IN (?, ?)",
+            "SELECT key FROM intent WHERE pair = ? AND at >= ? AND (state IN (?, ?) OR attempts > 1)",
             (self.pair, stamp(since), IntentState.SENT, IntentState.VOID),
         )
         return list(self.intents(keys=[row[0] for row in rows]).values())
