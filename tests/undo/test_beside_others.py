@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 import pytest
 
@@ -12,32 +11,10 @@ from connector.errors import OutcomeUnknown
 from connector.model import Ref, Side
 from connector.run import sync
 from connector.sandbox.memory_terms import Call, Crash
-from connector.undo import UndoReport, undo
 from tests.core.house import House
+from tests.undo.taking_back import last_run, take_back
 
 OLD, NEW = "+12025550100", "+12025550101"
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    house = House(tmp_path)
-    house.sync()
-    return house
-
-
-def last_run(house: House) -> int:
-    journal = house.journal()
-    try:
-        return journal.runs(1)[0].id
-    finally:
-        journal.close()
-
-
-def take_back(house: House, run: int) -> UndoReport:
-    house.clock.advance(60)
-    report = undo(house.pair, run)
-    house.clock.advance(60)
-    return report
 
 
 def at_rest(house: House) -> None:

@@ -16,32 +16,11 @@ from connector.mapping.rules import WhenNone
 from connector.model import Kind, Ref
 from connector.sandbox.memory_terms import CRM, Call, Crash, Quirks
 from connector.state_undo import What
-from connector.undo import UndoReport, preview_undo, undo
+from connector.undo import preview_undo, undo
 from tests.core.house import House, rules
+from tests.undo.taking_back import last_run, take_back
 
 OLD, NEW, NEWER = "+12025550100", "+12025550101", "+12025550102"
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    house = House(tmp_path)
-    house.sync()
-    return house
-
-
-def last_run(house: House) -> int:
-    journal = house.journal()
-    try:
-        return journal.runs(1)[0].id
-    finally:
-        journal.close()
-
-
-def take_back(house: House, run: int | None = None) -> UndoReport:
-    house.clock.advance(60)
-    report = undo(house.pair, last_run(house) if run is None else run)
-    house.clock.advance(60)
-    return report
 
 
 def day(house: House) -> tuple[Ref, Ref, Ref, Ref]:
