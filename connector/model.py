@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeAlias
 
 Value: TypeAlias = str | int | bool | Decimal | datetime | date | tuple[str, ...] | None
@@ -77,6 +78,7 @@ class Ref:
         return f"{self.side}:{self.kind}:{self.id}"
 
     @classmethod
+    @lru_cache(maxsize=16384)
     def parse(cls, text: str) -> Ref:
         """Reads what `str(ref)` writes; raises ValueError otherwise."""
         side, kind, rest = text.split(":", 2)

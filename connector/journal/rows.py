@@ -10,7 +10,7 @@ from typing import Any
 from connector.journal.store import Store
 from connector.model import Ref
 
-_CHUNK = 400
+_CHUNK = 512
 
 
 class Rows:
@@ -29,8 +29,11 @@ class Rows:
 
     def _chunks(self, sql: str, values: Sequence[str]) -> Iterator[Any]:
         for start in range(0, len(values), _CHUNK):
-            chunk = values[start : start + _CHUNK]
-            yield from self.store.rows(f"{sql} ({', '.join('?' * len(chunk))})", (self.pair, *chunk))
+            chunk = tuple(values[start : start + _CHUNK])
+            # Few lengths, for a statement that was seen before need not be read again: the last value fills it up.
+            places = 1 << (len(chunk) - 1).bit_length()
+            given = (self.pair, *chunk, *chunk[-1:] * (places - len(chunk)))
+            yield from self.store.rows(f"{sql} ({', '.join('?' * places)})", given)
 
 
 _RUN = "SELECT id, command, started, ended, exit_code, counts FROM run WHERE pair = ?"

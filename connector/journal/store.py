@@ -26,9 +26,11 @@ class Store:
         self.path = path
         self.read_only = read_only
         self._depth = 0
-        with self._explained():
+        try:
             self._db = self._open()
             self._migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise self._explained(error) from error
 
     def _open(self) -> sqlite3.Connection:
         if self.read_only and not self.path.exists():
@@ -86,7 +88,7 @@ class Store:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Commits what is inside as one, or nothing of it. Nests: only the outermost commits."""
-        with self._explained():
+        try:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
             self._depth += 1
@@ -94,48 +96,52 @@ class Store:
                 yield
             except BaseException:
                 self._depth -= 1
-                if self._depth == 0:
-                    with contextlib.suppress(sqlite3.Error):
-                        self._db.execute("ROLLBACK")
+                self._roll_back()
                 raise
             self._depth -= 1
             if self._depth == 0:
                 try:
                     self._db.execute("COMMIT")
                 except sqlite3.Error:
-                    with contextlib.suppress(sqlite3.Error):
-                        self._db.execute("ROLLBACK")
+                    self._roll_back()
                     raise
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _roll_back(self) -> None:
+        if self._depth == 0:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Executes one statement; the number of rows it touched."""
-        with self._explained():
+        try:
             return self._db.execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
 
     def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Executes one statement for each row."""
-        with self._explained():
+        try:
             self._db.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query."""
-        with self._explained():
+        try:
             return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns the driver's errors into one that says what to do."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error)
-            raise JournalError(f"the journal {self.path}: {text}", hint=_hint(text)) from error
-        except OSError as error:
-            raise JournalError(f"the journal {self.path}: {error.strerror}", hint=_hint(str(error.strerror))) from error
+    def _explained(self, error: sqlite3.Error | OSError) -> JournalError:
+        """The driver's error as one that says what to do."""
+        text = str(error) if isinstance(error, sqlite3.Error) else str(error.strerror)
+        return JournalError(f"the journal {self.path}: {text}", hint=_hint(text))
 
 
 def _hint(text: str) -> str:

@@ -27,6 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.simulation import dry_runs, faults, taking_back
+from tests.simulation.connections import kept_open
 from tests.simulation.pair_life import Life, PairLife
 from tests.simulation.settled import Settled
 from tests.simulation.terms import Broken
@@ -56,7 +57,7 @@ def _live(life: PairLife, steps: int) -> None:
     for _ in range(life.random.randrange(6)):
         life.say(people.act())
     life.promises.before = {world.side: len(world.history) for world in (life.house.desk, life.house.crm)}
-    with life.telling.listening(), watched(life):
+    with life.telling.listening(), kept_open(), watched(life):
         life.sync("first")
         for make in (
             people.new_contact, people.new_contact, people.new_deal,
