@@ -118,7 +118,8 @@ class _Gathering:
         return Gathered(
             snapshot,
             merges=tuple(sorted(reader.merges.items())),
-            buried=tuple(sorted(reader.dead())),
+            # What a poll told of and nobody works here is set aside, or another stream's: it is not buried unheard.
+            buried=tuple(sorted(reader.dead() - (set(self.batch.gone) - set(self.batch.dirty)))),
             unlinks=tuple(sorted(linker.unlinks)),
             waits=linker.waits,
             shown=self.shown,

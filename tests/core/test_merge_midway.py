@@ -60,3 +60,23 @@ def test_a_note_of_a_contact_that_is_merged_midway_reaches_one_ticket_once(tmp_p
     every = [note for note in house.desk.notes.values() if "moved with its contact" in note.body.text]
     assert len(every) == 1
     assert house.sync().planned == 0
+
+
+def test_a_note_follows_its_ticket_into_one_that_could_not_be_read_when_it_was_merged(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.sync()
+    (ada, contact), bo = house.customer(), house.requester("Bo Example", "bo@acme.example")  # Bo is not in the CRM
+    loser, survivor = house.ticket(ada, number="1"), house.ticket(bo, number="2")
+    note = house.desk_note(loser, "first words")
+    house.sync()
+    house.desk.merge(loser, survivor)
+    house.desk.spoilt.add(survivor)
+    assert house.sync().waiting == 2  # the one that cannot be read, and the one that waits for it
+
+    house.desk.spoilt.clear()
+    house.desk.edit_note(note.ref, "second words", by="agent")
+    report = house.sync()
+
+    assert report.waiting == 0
+    assert ["second words" in text for text in house.notes(contact) if "words" in text] == [True]
+    assert house.sync().planned == 0
