@@ -38,7 +38,7 @@ class Undone:
         self.gave: dict[tuple[Ref, str], int] = {}
         """In which step we last gave each record each tag."""
         self.notes: set[tuple[str, str]] = set()
-        """The notes whose copies undos took away, by token and place."""
+        """The notes whose copies undos took away, or found deleted, by token and place."""
         self.looks: list[tuple[datetime, datetime]] = []
         """When each sync that polled everything began, and when it ended."""
         self.overwritten = 0
@@ -72,9 +72,7 @@ class Undone:
         if change.action in ("note.delete", "entry.delete"):
             made = next(c for c in world.history if c.ref == change.ref)
             require(made.key in wrote, 7, f"{what} took away {change.ref}, which that run did not write")
-            if isinstance(change.before, Note):
-                tokens = TOKEN.findall(change.before.body.text)
-                self.notes |= {(token, place(change.before.parent)) for token, _ in tokens}
+            self._note_taken(change.before)
             return
         require(change.action == "edit", 1, f"{what} made {change.ref}")
         before, after = change.before, change.after
@@ -84,6 +82,10 @@ class Undone:
             self._field(world, change, name, wrote, what)
         for tag in (before.tags or frozenset()) ^ (after.tags or frozenset()):
             self._tag(world, change, tag, wrote, what, step)
+
+    def _note_taken(self, note: object) -> None:
+        if isinstance(note, Note):
+            self.notes |= {(token, place(note.parent)) for token, _ in TOKEN.findall(note.body.text)}
 
     def _field(self, world: World, change: Change, name: str, wrote: Mapping[str, Write], what: str) -> None:
         mine = [w for w in wrote.values() if isinstance(w, Update) and w.ref == change.ref and name in w.fields]
@@ -140,12 +142,16 @@ class Undone:
     # -- after an undo
 
     def agreed(self, run: int) -> None:
-        """Learns which fields an undo found to be as they were before: no write shows that."""
+        """Learns what an undo found to be as before: fields, and notes that somebody had deleted. No change shows that."""
         journal = self.house.journal()
         try:
             changes = journal.changes.of_run(run)
+            taken_back = {i.key for i in journal.intents_of_run(run) if i.state is IntentState.UNDONE}
         finally:
             journal.close()
+        for change in self.house.crm.history:
+            if change.key in taken_back and change.action == "note" and change.ref not in self.house.crm.notes:
+                self._note_taken(change.after)
         for change in changes:
             write = self.sent.get(run, {}).get(change.key)
             if change.undone and isinstance(write, Update) and change.name in write.fields:

@@ -206,6 +206,20 @@ def test_a_note_that_is_gone_already_is_taken_for_undone(house: House) -> None:
     assert take_back(house, run).planned == 0
 
 
+def test_an_undone_note_that_went_with_its_contact_does_not_come_to_the_contact_made_anew(house: House) -> None:
+    requester, contact, _, ticket = day(house)
+    run = last_run(house)
+    house.crm.delete(contact, by="seller")
+    take_back(house, run)
+    anew = house.contact(str(house.record(requester).fields["name"]), "ada@acme.example")
+    [note] = house.desk.notes_of(ticket)
+    house.desk.edit_note(note.ref, "Third fault this month, and a fourth", by="agent")
+    house.desk_note(ticket, "a new note")
+    house.sync()
+    assert [("fourth" in text, "a new note" in text) for text in house.notes(anew)] == [(False, True)]
+    assert house.sync().planned == 0
+
+
 def test_a_second_undo_of_the_same_run_is_a_no_op(house: House) -> None:
     day(house)
     run = last_run(house)
