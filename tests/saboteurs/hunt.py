@@ -40,6 +40,8 @@ class Catch:
     """The first seed that broke a promise; 0: a test did, or nothing."""
     why: str = ""
     seconds: float = 0.0
+    ran: bool = True
+    """False: the tests did not come to an end, so that they say nothing."""
 
     @property
     def caught(self) -> bool:
@@ -51,17 +53,33 @@ def hunt(saboteur: Saboteur, *, all_seeds: bool = False, seeds: int = SEEDS) -> 
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="deskbridge-saboteur-") as name:
         tree = Path(name)
-        for part in _TREE:
-            source = ROOT / part
-            if source.is_dir():
-                shutil.copytree(source, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-            elif source.exists():
-                (tree / part).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, tree / part)
+        _copy(tree)
         if not _plant(saboteur, tree):
             return Catch(saboteur.name, applies=False)
-        seed, why = _test(saboteur, tree) if saboteur.caught_by else _live(saboteur, tree, all_seeds, seeds)
-    return Catch(saboteur.name, seed=seed, why=why, seconds=time.monotonic() - began)
+        order = [HINTS[saboteur.name]] if saboteur.name in HINTS and not all_seeds else []
+        found = _test(saboteur, tree) if saboteur.caught_by else _live(tree, [*order, *range(1, seeds + 1)])
+    ran, seed, why = found
+    return Catch(saboteur.name, seed=seed, why=why, seconds=time.monotonic() - began, ran=ran)
+
+
+def unharmed(test: str = "") -> Catch:
+    """The same with no bug planted: this test file, or the seeds that are tried first. It is to catch nothing."""
+    with tempfile.TemporaryDirectory(prefix="deskbridge-saboteur-") as name:
+        tree = Path(name)
+        _copy(tree)
+        nothing = Saboteur("nothing", "", (), caught_by=test)
+        ran, seed, why = _test(nothing, tree) if test else _live(tree, sorted(set(HINTS.values())))
+    return Catch(nothing.name, seed=seed, why=why, ran=ran)
+
+
+def _copy(tree: Path) -> None:
+    for part in _TREE:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            (tree / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, tree / part)
 
 
 def _plant(saboteur: Saboteur, tree: Path) -> bool:
@@ -74,19 +92,18 @@ def _plant(saboteur: Saboteur, tree: Path) -> bool:
     return True
 
 
-def _live(saboteur: Saboteur, tree: Path, all_seeds: bool, seeds: int) -> tuple[int, str]:
-    order = [*([HINTS[saboteur.name]] if saboteur.name in HINTS and not all_seeds else []), *range(1, seeds + 1)]
+def _live(tree: Path, order: list[int]) -> tuple[bool, int, str]:
     ran = _python(tree, "-c", _LIVE, given=" ".join(map(str, order)))
     if ran.returncode:
-        return 0, ""  # it does not even run: that is no catch
+        return False, 0, ""  # it does not even run: that is no catch
     seed, _, why = ran.stdout.strip().partition(" ")
-    return (int(seed), why) if seed else (0, "")
+    return (True, int(seed), why) if seed else (True, 0, "")
 
 
-def _test(saboteur: Saboteur, tree: Path) -> tuple[int, str]:
+def _test(saboteur: Saboteur, tree: Path) -> tuple[bool, int, str]:
     ran = _python(tree, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", saboteur.caught_by)
     failed = [line for line in ran.stdout.splitlines() if line.startswith("FAILED")]
-    return 0, failed[0] if ran.returncode == 1 and failed else ""
+    return ran.returncode in (0, 1), 0, failed[0] if ran.returncode == 1 and failed else ""
 
 
 def _python(tree: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[str]:

@@ -315,6 +315,55 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "                if shown != wanted or other is None:",
         "                if shown and wanted:",
     ),
+    bug(
+        "two values of one field travel round a ring at once",
+        "4",
+        "connector/plan_turns.py",
+        "if wish.origin != first}",
+        "if False}",
+        caught_by="tests/core/test_rings.py",
+    ),
+    bug(
+        "a doubt that no plan names goes to a person at once",
+        "12",
+        _DOUBTS,
+        "            known = [one for one in mine.values() if one.name in adapter.capabilities.look_up]",
+        "            known: list[Intent] = []",
+        caught_by="tests/core/test_left_in_doubt.py",
+    ),
+    bug(
+        "a record that cannot be seen proves that it has no note",
+        "7",
+        _DOUBTS,
+        "                        case None if mine[key] in known and Ref.parse(mine[key].target) in seen:",
+        "                        case None:",
+        caught_by="tests/core/test_left_in_doubt.py",
+    ),
+    bug(
+        "a missing right is asked about record by record",
+        "12",
+        _ANSWERS,
+        "            case Status.LATER if isinstance(outcome.error, Forbidden):\n                applied.later += 1\n",
+        "            case Status.LATER if isinstance(outcome.error, Forbidden):\n"
+        "                self._refused(op, outcome, work, applied)\n                return\n",
+        caught_by="tests/core/test_rights.py",
+    ),
+    bug(
+        "what waited for a right is not let go when it is back",
+        "6",
+        "connector/apply_rights.py",
+        "                self.journal.release(name)",
+        "                pass",
+        caught_by="tests/core/test_rights.py",
+    ),
+    bug(
+        "what a poll showed lately is not looked for",
+        "6",
+        "connector/journal/recent.py",
+        "        return {Ref.parse(row[0]) for row in rows}",
+        "        return {Ref.parse(row[0]) for row in rows[:0]}",
+        caught_by="tests/core/test_index_lag.py",
+    ),
 )
 
 HINTS = {
