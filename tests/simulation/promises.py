@@ -238,6 +238,8 @@ class Promises:
                 rule = self._rule(change.ref, field)
                 # Where an undo's answer was lost, a person is asked, and may want it anew.
                 again = again and not (rule and self._decided(change.ref, rule.name, change.ref.side.other))
+                theirs = rule and (rule.crm if change.ref.side is Side.DESK else rule.desk)
+                again = again and not (theirs and self.undone.met_anew(change.ref, field, value, theirs))
                 require(not again, 2, f"{change.ref} {field} was undone, and we wrote it again")
         for tag in (after.tags or frozenset()) - (before.tags or frozenset()):
             undone = self.undone.tags.get((change.ref, tag))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from connector.adapter import Update, Write
+from connector.mapping.rules import Path
 from connector.model import Note, Record, Ref, Side
 from connector.sandbox.memory_terms import US, Change
 from connector.sandbox.memory_world import World
@@ -34,7 +35,9 @@ class Undone:
         self.tags: dict[tuple[Ref, str], int] = {}
         """The tags that undos took off again, and the step in which they were given."""
         self.linked: dict[tuple[Ref, str], set[Ref]] = {}
-        """The tags that undos took off again, and what each record was linked with then."""
+        """What each record was linked with when an undo took a tag or a field's value from it, by the name of either."""
+        self.anew: set[tuple[Ref, str, object]] = set()
+        """Fields that hold again what an undo had taken from them, for a record that was linked since has it."""
         self.gave: dict[tuple[Ref, str], int] = {}
         """In which step we last gave each record each tag."""
         self.notes: set[tuple[str, str]] = set()
@@ -104,6 +107,12 @@ class Undone:
         befores = {word(name, w.current.fields.get(name)) for w in mine}
         require(restored in befores, 2, f"{what} gave {change.ref} {name} a value that it did not have before")
         self.apart.setdefault((change.ref, name), set()).add((restored, taken))
+        self._parted(change.ref, name, taken)
+
+    def _parted(self, ref: Ref, name: str, taken: object) -> None:
+        """An undo took this value from a field: who is linked now is not to bring it back."""
+        self.anew.discard((ref, name, taken))
+        self.linked.setdefault((ref, name), set()).update(self._others(ref))
 
     def _tag(self, world: World, change: Change, tag: str, wrote: Mapping[str, Write], what: str, step: int) -> None:
         assert isinstance(change.after, Record)
@@ -131,8 +140,29 @@ class Undone:
     def newly_shared(self, ref: Ref, tag: str) -> bool:
         """A record that was linked since the undo bears the tag by itself."""
         other = self.house.crm if ref.side is Side.DESK else self.house.desk
-        since = self._others(ref) - self.linked.get((ref, tag), set())
-        return any(tag in (record.tags or ()) for end in since if (record := other.records.get(end)) is not None)
+        since = (other.records.get(end) for end in self._since(ref, tag))
+        return any(tag in (record.tags or ()) for record in since if record is not None)
+
+    def met_anew(self, ref: Ref, name: str, value: object, theirs: Path) -> bool:
+        """A record that was linked since the undo shares this value, or one that got it from such a record does.
+
+        Those who agreed to differ are a pair: two that were none then meet for the first time.
+        """
+        value = word(name, value)
+        world = self.house.crm if ref.side is Side.DESK else self.house.desk
+        new = [world.records[end] for end in self._since(ref, name) if end.kind is theirs.kind and end in world.records]
+        carriers = {(ref, name, value), *((end, theirs.field, value) for end in self._others(ref))}
+        found = any(word(theirs.field, record.fields.get(theirs.field)) == value for record in new)
+        found = found or not carriers.isdisjoint(self.anew)
+        if found:
+            self.anew.add((ref, name, value))
+        return found
+
+    def _since(self, ref: Ref, name: str) -> set[Ref]:
+        """The records that it is linked with since an undo took this tag or field's value from it. A survivor is none."""
+        world = self.house.crm if ref.side is Side.DESK else self.house.desk
+        then = self.linked.get((ref, name), set())
+        return self._others(ref) - then - {_survivor(world, end) for end in then}
 
     def _looked(self, world: World, one: Change, other: Change) -> bool:
         """A sync polled everything between these two changes."""
@@ -155,6 +185,7 @@ class Undone:
         for change in changes:
             write = self.sent.get(run, {}).get(change.key)
             if change.undone and isinstance(write, Update) and change.name in write.fields:
+                new = (change.key, change.name) not in self.back
                 self.back.add((change.key, change.name))
                 world = self.house.desk if change.ref.side is Side.DESK else self.house.crm
                 every = of_field(world, change.ref, change.name)
@@ -162,9 +193,10 @@ class Undone:
                 if landed and every[-1].actor != US:
                     continue  # a person put it back, which travels as ever
                 values = (write.current.fields.get(change.name), write.fields[change.name])
-                self.apart.setdefault((change.ref, change.name), set()).add(
-                    (word(change.name, values[0]), word(change.name, values[1]))
-                )
+                before, taken = word(change.name, values[0]), word(change.name, values[1])
+                self.apart.setdefault((change.ref, change.name), set()).add((before, taken))
+                if new:
+                    self._parted(change.ref, change.name, taken)
 
     def check(self, run: int, report: UndoReport, unreadable: set[Ref]) -> None:
         """After an undo that came to its end: what nobody changed since is as it was, the rest is listed."""
