@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from connector.errors import (
     Rejected,
     TryLater,
     Unreadable,
+    UsageError,
 )
 from connector.gather import Gathered, gather
 from connector.journal import Journal
@@ -127,18 +128,13 @@ class Planner:
 
     def readable(self, adapter: Adapter, refs: list[Ref]) -> set[Ref]:
         """Those of the refs that are there now. One that cannot be read is left out, alone."""
-        if not refs:
-            return set()
-        try:
-            return {answer.ref for answer in adapter.fetch(refs) if isinstance(answer, Record)}
-        except (JournalError, TryLater, NeedsHuman):
-            raise
-        except Exception as error:  # noqa: BLE001 - one record that cannot be read never blocks another
-            if len(refs) > 1:
-                half = len(refs) // 2
-                return self.readable(adapter, refs[:half]) | self.readable(adapter, refs[half:])
-            self.report.errors.append(_told(refs[0], error))
-            return set()
+        there: set[Ref] = set()
+
+        def read(some: Sequence[Ref]) -> None:
+            there.update(answer.ref for answer in adapter.fetch(some) if isinstance(answer, Record))
+
+        self.report.errors += [_told(ref, error) for ref, error in read_apart(refs, read).items()]
+        return there
 
     def _vanished(self, gathered: Gathered, batch: Batch) -> None:
         """Raises BrakeTripped when most linked records cannot be found any more: that is a lost right, not a clean-up."""
@@ -203,6 +199,26 @@ class Planner:
             identity=self.pair.identity,
             only=Side.CRM if self.backfilling else None,
         )
+
+
+def read_apart(refs: Sequence[Ref], read: Callable[[Sequence[Ref]], None]) -> dict[Ref, Exception]:
+    """Reads all that can be read: in bulk, and where that fails, by halves. Returns those left out, each with why.
+
+    A mistake of ours in reading one record counts as a record that cannot be read. Raises JournalError, TryLater,
+    NeedsHuman and UsageError, which are about more than one record.
+    """
+    if not refs:
+        return {}
+    try:
+        read(refs)
+        return {}
+    except (JournalError, TryLater, NeedsHuman, UsageError):
+        raise
+    except Exception as error:  # noqa: BLE001 - one record that cannot be read never blocks another
+        if len(refs) == 1:
+            return {refs[0]: error}
+    half = len(refs) // 2
+    return read_apart(refs[:half], read) | read_apart(refs[half:], read)
 
 
 def _told(ref: Ref, error: Exception) -> DeskbridgeError:

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from connector.adapter import Adapter, DeleteNote, Update
-from connector.errors import BadAnswer, MappingError
+from connector.errors import DeskbridgeError, MappingError
 from connector.journal import Journal
 from connector.mapping.rules import FieldRule, Rules
 from connector.mapping.values import value_of
 from connector.model import Kind, Record, Ref, Side, Value
 from connector.operations import Effects, Operation, Plan, SetBase
-from connector.reading import Reader, what_can_be
+from connector.planning import read_apart
+from connector.reading import Reader
 from connector.state import Base, Intent, IntentState, Link, TagBase, make_key
 from connector.state_undo import Change, TakenBack, What
 
@@ -57,7 +58,7 @@ class _Undoing:
         self.links: list[Link] = []
         self.bases: Mapping[tuple[Ref, Ref], Mapping[str, Base]] = {}
         self.later: Mapping[tuple[Ref, str], Mapping[int, str]] = {}
-        self.unreadable: Mapping[Ref, BadAnswer] = {}
+        self.unreadable: Mapping[Ref, Exception] = {}
         row = journal.run(run)
         self.restored = row is not None and row.command.startswith("undo ")
         """The run is an undo itself."""
@@ -77,11 +78,11 @@ class _Undoing:
         for change in changes:
             if not change.undone:
                 by_ref.setdefault(change.ref, []).append(change)
-        self.unreadable = what_can_be(sorted(by_ref), self.reader.fetch, BadAnswer)
+        self.unreadable = read_apart(sorted(by_ref), self.reader.fetch)
         self.links = self.journal.links(by_ref)
         ends = {end for link in self.links for end in (link.desk, link.crm)}
         others = sorted(ends - self.unreadable.keys())
-        self.unreadable = {**self.unreadable, **what_can_be(others, self.reader.fetch, BadAnswer)}
+        self.unreadable = {**self.unreadable, **read_apart(others, self.reader.fetch)}
         self.bases = self.journal.bases(link.desk for link in self.links)
         self.tags = self.journal.tags(by_ref)
         self.later = self.journal.changes.since(self.run, by_ref)
@@ -146,7 +147,7 @@ class _Undoing:
         if gone is not None and gone.merged_into is not None:
             return f"it was merged into {gone.merged_into} since"
         if ref in self.unreadable:
-            return f"it cannot be read ({self.unreadable[ref].message}); undo again once it can"
+            return f"it cannot be read ({_why(self.unreadable[ref])}); undo again once it can"
         if record is None:
             return "it is gone"
         if record.locked:
@@ -355,6 +356,10 @@ class _Undoing:
 
     def _key(self, *parts: str) -> str:
         return make_key(self.identity, "undo", str(self.run), *parts)
+
+
+def _why(error: Exception) -> str:
+    return error.message if isinstance(error, DeskbridgeError) else f"internal error: {type(error).__name__}"
 
 
 def _grouped(rows: Iterable[Change], what: Sequence[What]) -> dict[str, list[Change]]:

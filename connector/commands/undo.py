@@ -18,7 +18,7 @@ _SHOWN = 30
 
 
 @click.command(epilog="Example: deskbridge undo 12 --dry-run")
-@click.argument("run", type=click.IntRange(min=1))
+@click.argument("run")
 @pair_option
 @click.option("--dry-run", is_flag=True, help="Show what it would write, and write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -26,7 +26,7 @@ _SHOWN = 30
 @json_option
 @quiet_option
 @click.pass_obj
-def command(face: Face, run: int, pair: str | None, dry_run: bool, yes: bool) -> int:
+def command(face: Face, run: str, pair: str | None, dry_run: bool, yes: bool) -> int:
     """Take back what RUN (a number of `deskbridge status`) wrote, where the vendors allow.
 
     Fields and tags return to what they were, if nobody changed them since; notes and timeline entries are deleted where
@@ -41,35 +41,48 @@ def command(face: Face, run: int, pair: str | None, dry_run: bool, yes: bool) ->
     from connector.results import Preview
     from connector.undo import preview_undo, undo
 
+    number = _number(run)
     config = face.config()
     name, _ = config.pair(pair)
     if not (dry_run or yes) and (face.json or not sys.stdin.isatty()):
         raise UsageError("an undo asks before it writes, and nobody is there to answer", hint="add --yes or --dry-run")
     with open_pair(config, name) as ready:
         if dry_run or not yes:
-            shown = preview_undo(ready, run)
+            shown = preview_undo(ready, number)
             preview = Preview(shown.made.plan, len(shown.made.records), shown.calls, True)
-            face.say(f"run {run}: {shown.command} of {shown.started}", bold=True)
+            face.say(f"run {number}: {shown.command} of {shown.started}", bold=True)
             show_preview(face, name, preview, limit=None if dry_run else _SHOWN)
             _show_left(face, shown.made.left)
             if dry_run:
-                face.data({**preview_data(name, preview), "run": run, "left": _told(shown.made.left)})
+                face.data({**preview_data(name, preview), "run": number, "left": _told(shown.made.left)})
                 return 3 if shown.made.left else 0
             if not _anything(shown):
                 return 3 if shown.made.left else 0
             click.confirm("Go on and write?", abort=True)
         with stopping(face) as stop, progress(face, f"undo {name}") as (wrote, _):
-            report = undo(ready, run, stop=stop, progress=wrote)
+            report = undo(ready, number, stop=stop, progress=wrote)
     kinds = ", ".join(f"{count} {what}" for what, count in sorted(report.written.items()))
     face.say(f"{name}: {report.writes} taken back{f' ({kinds})' if kinds else ''}; {report.calls} requests")
     _show_left(face, report.left)
     if report.waiting or not report.finished:
-        face.say(f"Not all is done: the same again, deskbridge undo {run}")
+        face.say(f"Not all is done: the same again, deskbridge undo {number}")
     for error in report.errors:
         face.fail(error, data=False)
-    told = {"pair": name, "run": run, "seconds": report.seconds, **report.counts()}
+    told = {"pair": name, "run": number, "seconds": report.seconds, **report.counts()}
     face.data({**told, "exit_code": report.exit_code, "left": _told(report.left)})
     return report.exit_code
+
+
+def _number(run: str) -> int:
+    """The number of a run. Raises UsageError for anything else."""
+    from connector.errors import UsageError
+
+    if run.isascii() and run.isdigit() and len(run) < 19 and int(run) > 0:
+        return int(run)
+    raise UsageError(
+        f"{run!r} is no run: a run is named by its number, which `deskbridge status` shows",
+        hint="deskbridge status --runs 20  # then deskbridge undo NUMBER --dry-run",
+    )
 
 
 def _anything(shown: UndoPreview) -> bool:

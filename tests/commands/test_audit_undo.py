@@ -80,6 +80,17 @@ def test_what_cannot_be_taken_back_asks_first(
     assert "--yes" in said.err
 
 
+@pytest.mark.parametrize("typed", ["x", "0", "last", "1.5", "9" * 30])
+def test_an_undo_of_no_number_says_what_a_run_is_and_where_its_number_stands(
+    call: Any, configured: Path, typed: str
+) -> None:
+    said = call("undo", typed, "--yes", "--json")
+    assert said.code == said.data["exit_code"] == 2
+    assert f"'{typed}' is no run" in said.err
+    assert "a run is named by its number, which `deskbridge status` shows" in said.err
+    assert "hint: deskbridge status --runs 20" in said.err
+
+
 def test_after_the_journal_was_lost_an_audit_names_what_of_ours_stands_in_the_crm(
     call: Any, configured: Path, sandboxes: SandboxPair
 ) -> None:

@@ -87,8 +87,6 @@ class PairLife:
         """People act in the very moment of a run, before it and after it."""
         self.offered: list[Write] = []
         """What this run gave to the adapters to write, sent or not: after a refusal of all, the rest is not sent."""
-        self.taking_back = False
-        """An undo is under way."""
         self.answers: dict[str, list[int]] = {}
         """What the CRM found by each value in this run: how many records, each time that it was asked."""
         for adapter in (self.house.desk_adapter, self.house.crm_adapter):
@@ -232,7 +230,7 @@ class PairLife:
 
         def fetched(refs: Any) -> Any:
             if self.poison & set(refs):
-                if parse and not self.taking_back:  # an undo foresees no mistakes of our own
+                if parse:
                     raise ValueError(f"a record that no code of ours can read: {CANARY}")
                 raise BadAnswer("a record lacks a part")
             return fetch(refs)

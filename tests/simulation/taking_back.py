@@ -58,9 +58,7 @@ def _a_run(life: PairLife) -> int:
 
 def _undo(life: PairLife, run: int, why: str) -> Any:
     known = life.promises.undone
-    life.taking_back = True
     report = life.run(f"undo {run} {why}", partial(undo, life.house.pair, run), takes_back=run)
-    life.taking_back = False
     life.fired("undo")
     if any(write in known.undoing for write in known.sent.get(run, ())):
         life.fired("undo of an undo")
@@ -74,11 +72,9 @@ def _preview(life: PairLife, run: int) -> None:
     for world in (life.house.desk, life.house.crm):
         world.land()
     journal, before = life.house.path.read_bytes(), sent(life.house)
-    life.taking_back = True
     try:
         preview_undo(life.house.pair, run)
     except DeskbridgeError as error:
         require(not isinstance(error, JournalError), 9, "a dry undo tried to write to the journal")
-    life.taking_back = False
     require(journal == life.house.path.read_bytes(), 9, "a dry undo changed the journal")
     require(before == sent(life.house), 9, "a dry undo wrote")

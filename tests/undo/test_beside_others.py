@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 import pytest
 
 from connector.adapter import Update
-from connector.errors import OutcomeUnknown
-from connector.model import Ref, Side
+from connector.errors import OutcomeUnknown, Unauthorized
+from connector.model import Gone, Record, Ref, Side
 from connector.run import sync
 from connector.sandbox.memory_terms import Call, Crash
+from connector.undo import preview_undo
 from tests.core.house import House
 from tests.undo.taking_back import last_run, take_back
 
@@ -48,6 +50,52 @@ def test_a_record_that_cannot_be_read_is_listed_and_holds_up_no_other(house: Hou
     assert take_back(house, run).left == ()
     assert house.record(one).fields["phone"] == OLD
     at_rest(house)
+
+
+def test_a_mistake_of_ours_in_reading_one_record_holds_up_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a sync: that record is named and left, with nothing of what the mistake says."""
+    (_, one), (_, two), run = two_customers(house)
+    fetch, asked = house.crm_adapter.fetch, []
+
+    def stumbles(refs: Sequence[Ref]) -> list[Record | Gone]:
+        asked.append(list(refs))
+        if one in refs:
+            raise ValueError(f"no date: {NEW}")
+        return fetch(refs)
+
+    monkeypatch.setattr(house.crm_adapter, "fetch", stumbles)
+    shown = preview_undo(house.pair, run).made
+    assert [left.ref for left in shown.left] == [one]
+    asked.clear()
+    report = take_back(house, run)
+    assert asked == [[one, two], [one], [two]]
+    assert house.record(two).fields["phone"] == OLD
+    assert house.record(one).fields["phone"] == NEW
+    (left,) = report.left
+    assert (left.ref, left.what, report.exit_code) == (one, "phone", 3)
+    assert "cannot be read (internal error: ValueError)" in left.why
+    assert NEW not in left.why
+    monkeypatch.undo()
+    assert take_back(house, run).left == ()
+    assert house.record(one).fields["phone"] == OLD
+    at_rest(house)
+
+
+def test_a_refused_credential_stops_an_undo_at_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is about every record, so none is asked for by itself."""
+    _, _, run = two_customers(house)
+    asked = []
+
+    def refused(refs: Sequence[Ref]) -> list[Record | Gone]:
+        asked.append(refs)
+        raise Unauthorized("the token was refused", hint="deskbridge check")
+
+    monkeypatch.setattr(house.crm_adapter, "fetch", refused)
+    with pytest.raises(Unauthorized):
+        take_back(house, run)
+    assert len(asked) == 1
 
 
 def test_a_tag_stays_undone_though_the_record_that_it_came_from_could_not_be_read(house: House) -> None:
