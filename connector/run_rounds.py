@@ -108,6 +108,11 @@ def _learn(run: Run, gathered: Gathered, batch: Batch) -> None:
         if run.backfilling and run.journal.pair_meta("started") is not None:
             # What the CRM has for an open ticket is the sync's to bring, and it would not see this link as new.
             run.journal.mark_dirty(SYNC, {ref for ref in gathered.linked if gathered.records[ref].open})
+            # Nor would it ever hear that a ticket was opened again, where its own poll leaves that out.
+            still_open = [
+                ref for ref in gathered.snapshot.sources if ref in gathered.records and gathered.records[ref].open
+            ]
+            run.journal.mark_dirty(SYNC, run.journal.closed_refs(still_open))
         for ref in gathered.buried:
             run.journal.bury(ref, now, told=ref in batch.gone)
         back = set(run.journal.tombstones(gathered.records))

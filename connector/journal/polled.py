@@ -133,3 +133,8 @@ class Polled(Rows):
         """Those of the refs that were open when last seen. `settled`: by a sync, and not only by a backfill."""
         rows = self.rows_in("SELECT ref, version FROM record WHERE pair = ? AND open = 1 AND ref IN", refs)
         return {Ref.parse(row[0]) for row in rows if row[1] or not settled}
+
+    def closed_refs(self, refs: Iterable[Ref]) -> set[Ref]:
+        """Those of the refs that a sync has settled as closed."""
+        rows = self.rows_in("SELECT ref FROM record WHERE pair = ? AND open = 0 AND version != '' AND ref IN", refs)
+        return {Ref.parse(row[0]) for row in rows}

@@ -76,6 +76,33 @@ def test_a_ticket_whose_reopening_a_backfill_saw_first_gets_what_the_crm_said_me
     assert "notes" not in [call.name for call in house.crm_adapter.log[before:]]
 
 
+def test_a_ticket_that_a_backfill_saw_reopened_and_the_sync_s_poll_left_out_gets_what_its_deal_says(
+    tmp_path: Path,
+) -> None:
+    """What the journal was told by whichever run is not lost, though the vendor tells the sync nothing of it any more."""
+    house = House(tmp_path)
+    house.sync()
+    requester, contact = house.customer()
+    deal, ticket = house.deal(contact), house.ticket(requester)
+    house.sync()
+    house.desk.close(ticket)
+    house.sync()
+    since = house.clock.now()
+    house.desk.reopen(ticket)
+    house.backfill(since)
+    house.crm.edit(deal, {"custom.Priority": "high"})
+    house.desk.edit(requester, {"name": "Ada Later"})  # with this, the cursor goes past the reopening
+    house.desk.hidden.add(ticket)
+    house.sync()
+    house.desk.hidden.clear()
+    assert house.record(ticket).fields["priority"] is None
+    house.sync()
+    assert house.record(ticket).fields["priority"] == "high"
+    assert house.sync().planned == 0
+    house.backfill(since, again=True)
+    assert house.sync().planned == 0
+
+
 def test_what_a_backfill_saw_of_a_ticket_that_no_sync_knows_does_not_hide_its_reopening(tmp_path: Path) -> None:
     house = House(tmp_path)
     since = house.clock.now()
