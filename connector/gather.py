@@ -42,6 +42,8 @@ class Gathered:
     """Tickets that were joined to somebody just now."""
     unread: Mapping[Ref, Unreadable]
     """Records whose notes cannot be read: they are dirty, whether they changed or not."""
+    left: Mapping[Ref, Unreadable]
+    """What is left out, or worked in part, as it or its other end cannot be read: dirty, whether it changed or not."""
     woken: frozenset[Ref]
     """Tickets that did not change, and have work to do because somebody they belong to turned up: dirty until it is done."""
 
@@ -83,6 +85,7 @@ class _Gathering:
         self.batch, self.journal, self.to_desk = batch, journal, to_desk
         self.reader = Reader(adapters, batch.records, batch.gone)
         self.shown: dict[Ref, tuple[str, ...]] = {}
+        self.left: dict[Ref, Unreadable] = {}
         self.linker = Linker(self.reader, journal, rules, batch.dirty, identity=identity, region=region)
         self.routes = NoteRoutes(
             batch, self.reader, self.linker, journal, rules, horizon=horizon, sources=self._sources, aside=aside
@@ -94,7 +97,7 @@ class _Gathering:
         for ref in dirty & set(reader.gone):
             reader.follow(ref)
         tickets = self._tickets(dirty - set(reader.gone))
-        linker.load(tickets, dirty)
+        tickets = linker.load(tickets, dirty)
         linker.match_parties(tickets, Kind.CONTACT)
         linker.match_parties(tickets, Kind.COMPANY)
         linker.fetch_linked(tickets)
@@ -126,11 +129,31 @@ class _Gathering:
             records=reader.records,
             linked=linked,
             unread=self.routes.unread,
+            left=self._left(),
             woken=woken,
         )
 
+    def _left(self) -> dict[Ref, Unreadable]:
+        """What misses something in this batch.
+
+        Who is left out misses what others have for it. Of two that are linked, the one that can be read misses nothing
+        unless it has something for the other.
+        """
+        left = {**self.left, **self.linker.left}
+        left |= {ref: error for ref, error in self.linker.undealt.items() if self._sources(ref)}
+        for (_, desk), group in self.linker.links.items():
+            for link in group.values():
+                if link.crm in self.reader.unread and self._sources(desk):
+                    left.setdefault(desk, self.reader.unread[link.crm])
+                elif link.desk in self.reader.unread and self._sources(self.reader.now(link.crm)):
+                    left.setdefault(link.desk, self.reader.unread[link.desk])
+        return left
+
     def _tickets(self, dirty: set[Ref]) -> dict[Ref, Record]:
-        """The dirty tickets, the open ones linked to what is dirty, and those that waited for someone who is here now."""
+        """The dirty tickets, the open ones linked to what is dirty, and those that waited for someone who is here now.
+
+        Those that cannot be read are left out, and hold up nobody.
+        """
         wanted = {ref for ref in dirty if ref.kind is Kind.TICKET}
         others = {ref for ref in dirty if ref.kind is not Kind.TICKET}
         parties = set(others) | {
@@ -144,18 +167,16 @@ class _Gathering:
         self.shown = {ref: self.linker.found_by(self.reader.records[ref]) for ref in others if ref.side is Side.CRM}
         prints |= {print_ for found_by in self.shown.values() for print_ in found_by}
         wanted |= self.journal.waiting_for(prints)
-        self.reader.fetch(wanted)
-        for ref in [ref for ref in wanted if ref in self.reader.gone]:
-            survivor = self.reader.follow(ref)
-            if survivor is not None:
-                wanted.add(survivor)
+        self.reader.fetch_linked(wanted)
+        self.left = {ref: self.reader.unread[ref] for ref in wanted if ref in self.reader.unread}
+        wanted |= {self.reader.now(ref) for ref in wanted}
         tickets = {ref: self.reader.records[ref] for ref in sorted(wanted) if ref in self.reader.records}
         return self._without_forgotten(tickets) if self.journal.forgotten.any() else tickets
 
     def _without_forgotten(self, tickets: dict[Ref, Record]) -> dict[Ref, Record]:
         """Leaves out the tickets of people whom the journal was told to forget: by their record, or by an address."""
         forgotten = self.journal.forgotten
-        self.reader.fetch({ref for ticket in tickets.values() for ref in ticket.links.get(Role.REQUESTER, ())})
+        self.reader.fetch_linked({ref for ticket in tickets.values() for ref in ticket.links.get(Role.REQUESTER, ())})
         left = {}
         for ref, ticket in tickets.items():
             person = self.reader.requester(ticket)
@@ -231,8 +252,9 @@ class _Gathering:
                 rows = {name: row for old in (*self.reader.former(ref), ref) for name, row in sent.get(old, {}).items()}
                 rows = {name: replace(row, parent=self.reader.now(row.parent)) for name, row in rows.items()}
                 yield EntryView(
-                    ticket=ticket, slots=tuple(self.routes.slots(ref)), sent=rows, sources=self._sources(ref)
-                )
+                    ticket=ticket, slots=tuple(self.routes.slots(ref)), sent=rows, sources=self._sources(ref),
+                    unread=frozenset(self.reader.unread),
+                )  # fmt: skip
 
 
 def _unique(rows: Iterable[TagBase]) -> tuple[TagBase, ...]:

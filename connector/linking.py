@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from connector.errors import Unreadable
 from connector.journal import Journal
 from connector.mapping.rules import MatchKey, PartyMatch, Rules, WhenNone, WhenSeveral
 from connector.match import (
@@ -19,7 +20,7 @@ from connector.match import (
     parties_of,
 )
 from connector.model import Kind, Record, Ref, Role, Side
-from connector.reading import Reader, is_pending
+from connector.reading import Reader, is_pending, what_can_be
 from connector.snapshot import PENDING, CreateView
 from connector.state import Link, Review, ReviewKind, make_key
 
@@ -48,29 +49,43 @@ class Linker:
         """Tickets without a match, and the fingerprints by which one may turn up."""
         self.reviews: dict[str, Review] = {}
         self.creates: dict[Ref, CreateView] = {}
+        self.left: dict[Ref, Unreadable] = {}
+        """Tickets that are not worked: whose they are cannot be read."""
+        self.undealt: dict[Ref, Unreadable] = {}
+        """Tickets without a deal, and with one among their party's that cannot be read."""
         self.picked: dict[str, str] = {
             review.subject: review.decision or ""
             for review in journal.reviews(state="decided")
             if review.kind in (ReviewKind.AMBIGUOUS, ReviewKind.UNMATCHED)
         }
 
-    def load(self, tickets: Mapping[Ref, Record], dirty: set[Ref]) -> None:
+    def load(self, tickets: Mapping[Ref, Record], dirty: set[Ref]) -> dict[Ref, Record]:
+        """Brings the tickets' people and known links to hand. Returns the tickets without those left out."""
         requesters = {ref for ticket in tickets.values() for ref in ticket.links.get(Role.REQUESTER, ())}
-        self.reader.fetch(requesters)
+        self.reader.fetch_linked(requesters)
         organisations = {ref for ticket in tickets.values() for ref in ticket.links.get(Role.COMPANY, ())}
         for ticket in tickets.values():
             requester = self.reader.requester(ticket)
             organisations |= set(requester.links.get(Role.COMPANY, ())) if requester else set()
-        self.reader.fetch(organisations)
-        # A merge that concerns none of these is not followed: its survivor may be the one that cannot be read.
-        for ref in self.reader.leading_to({*tickets, *requesters, *organisations, *dirty}):
-            if ref not in self.reader.merges:
-                self.reader.follow(ref)
+        self.reader.fetch_linked(organisations)
+        # A merge that concerns none of these is not followed: it may lead far.
+        self.reader.follow_linked(self.reader.leading_to({*tickets, *requesters, *organisations, *dirty}))
+        self.left = {ref: error for ref, ticket in tickets.items() if (error := self._unread_party(ticket))}
+        tickets = {ref: ticket for ref, ticket in tickets.items() if ref not in self.left}
         desk = set(tickets) | {r.ref for t in tickets.values() if (r := self.reader.requester(t))}
         desk |= {o.ref for t in tickets.values() if (o := self.reader.organisation(t))} | dirty
         desk |= {old for old, new in self.reader.merges.items() if new in desk}
         for link in self.journal.links(desk):
-            self._hold(link)
+            if self.reader.now(link.desk) not in self.left:
+                self._hold(link)
+        return tickets
+
+    def _unread_party(self, ticket: Record) -> Unreadable | None:
+        """Why it cannot be told whose ticket this is."""
+        requester = self.reader.requester(ticket)
+        known = [*ticket.links.get(Role.REQUESTER, ()), *ticket.links.get(Role.COMPANY, ())]
+        known += requester.links.get(Role.COMPANY, ()) if requester else ()
+        return next((self.reader.unread[ref] for ref in known if ref in self.reader.unread), None)
 
     def _hold(self, link: Link) -> None:
         self.links.setdefault((link.role, self.reader.merges.get(link.desk, link.desk)), {})[link.crm] = link
@@ -109,9 +124,8 @@ class Linker:
         own_role = Role.CONTACT if kind is Kind.CONTACT else Role.COMPANY
         ticket_role = Role.REQUESTER if kind is Kind.CONTACT else Role.COMPANY
         linked = {ref for (role, _), refs in self.links.items() if role in (own_role, ticket_role) for ref in refs}
-        self.reader.fetch(ref for ref in linked if ref.kind is kind)
-        for ref in [ref for ref in linked if ref in self.reader.gone]:
-            self.reader.follow(ref)
+        self.reader.fetch_linked(ref for ref in linked if ref.kind is kind)
+        self.reader.follow_linked(linked)
         tombs = self.journal.tombstones(linked)
         unmatched: dict[Ref, tuple[Record, Record | None]] = {}
         for ticket in tickets.values():
@@ -295,9 +309,7 @@ class Linker:
         """Brings the other end of every link into memory, and gives new contacts their company."""
         held = [link for group in self.links.values() for link in group.values()]
         ends = {link.crm for link in held} | {link.desk for link in held if link.desk.kind is not Kind.TICKET}
-        self.reader.fetch(ends)
-        for ref in [ref for ref in ends if ref in self.reader.gone]:
-            self.reader.follow(ref)
+        self.reader.fetch_linked(ends)
         for ticket in tickets.values():
             requester, companies = self.reader.requester(ticket), self.linked(Role.COMPANY, ticket.ref)
             view = self.creates.get(requester.ref) if requester else None
@@ -325,8 +337,12 @@ class Linker:
             for kind in rule.of
         }
         wanted = sorted({ref for refs in parties.values() for ref in refs})
-        related = self._deals_of(wanted)
+        related, unread = self._deals_of(wanted)
         for ticket in loose:
+            blind = [unread[ref] for kind in rule.of for ref in parties[(ticket.ref, kind)] if ref in unread]
+            if blind:
+                self.undealt[ticket.ref] = blind[0]
+                continue
             groups = [
                 (kind, [deal for ref in parties[(ticket.ref, kind)] for deal in related[ref]]) for kind in rule.of
             ]
@@ -346,18 +362,24 @@ class Linker:
                 self.reader.records.setdefault(deal.ref, deal)
                 self._add(Link(Role.DEAL, ticket.ref, deal.ref, f"{rule.pick} deal"))
 
-    def _deals_of(self, parties: Sequence[Ref]) -> dict[Ref, list[Record]]:
-        """What the CRM relates to each, and what was polled but is not in its search index yet."""
-        answers = self.crm.related(Kind.DEAL, parties) if parties else {}
+    def _deals_of(self, parties: Sequence[Ref]) -> tuple[dict[Ref, list[Record]], dict[Ref, Unreadable]]:
+        """What the CRM relates to each, and what was polled but is not in its search index yet; whose cannot be read."""
+        answers: dict[Ref, list[Record]] = {}
+
+        def read(some: Sequence[Ref]) -> None:
+            answers.update(self.crm.related(Kind.DEAL, some))
+
+        unread = what_can_be(parties, read, Unreadable)
         every = {ref: {deal.ref: deal for deal in answers.get(ref, ())} for ref in parties}
         self._fetch_recent(map(self._deals_print, parties), answers.values())
         for record in self.reader.records.values():
             if record.ref.kind is Kind.DEAL:
                 for ref in {self.reader.now(party) for party in parties_of(record)} & every.keys():
                     every[ref].setdefault(record.ref, record)
-        return {
+        alive = {
             ref: [deal for deal in deals.values() if deal.ref not in self.reader.gone] for ref, deals in every.items()
         }
+        return alive, unread
 
 
 def _key_of(group: Mapping[Ref, Link], target: Ref, merges: Mapping[Ref, Ref]) -> Ref:

@@ -80,7 +80,11 @@ class NoteRoutes:
         notes = _each_once(polled_notes, self._read(self.desk, again))
         foreign, sent = self._foreign(note for group in notes.values() for note in group)
         for parent, group in sorted(notes.items()):
-            slots = tuple(slot for slot in self.slots(parent) if slot.parent.kind in rule.onto)
+            slots = tuple(
+                slot
+                for slot in self.slots(parent)
+                if slot.parent.kind in rule.onto and slot.parent not in self.reader.unread
+            )
             context = ticket_words(tickets[parent])
             for note in group:
                 if note.ref in foreign and slots:
@@ -127,7 +131,7 @@ class NoteRoutes:
         parents |= {self.reader.merges[ref] for ref in dirty if ref in self.reader.merges and ref.side is Side.CRM}
         reopened = {r for r, t in tickets.items() if t.open} - self.journal.open_refs(tickets, settled=True)
         again_all = reopened | {ref for ref in tickets if self.fresh(ref) or ref in self.batch.refetch}
-        fresh = {slot.parent for ref in again_all for slot in self.slots(ref)}
+        fresh = {slot.parent for ref in again_all for slot in self.slots(ref)} - self.reader.unread.keys()
         fresh |= {ref for ref in parents if self.reader.former(ref)}
         watched: set[Ref] = set()
         if not self.crm.capabilities.notes_in_poll:
@@ -171,7 +175,7 @@ class NoteRoutes:
         links |= {(link.desk, self.reader.now(link.crm)) for link in self.linker.new} - {
             (link.desk, self.reader.now(link.crm)) for link in self.linker.unlinks
         }
-        near = {desk for desk, crm in links if desk.kind is Kind.TICKET and crm in wanted}
+        near = {desk for desk, crm in links if desk.kind is Kind.TICKET and crm in wanted} - self.linker.left.keys()
         self.reader.fetch_what_can_be(self.journal.open_refs(near - set(tickets)))
         found: dict[Ref, list[Record]] = {}
         for desk, crm in sorted(links):

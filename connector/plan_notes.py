@@ -122,6 +122,8 @@ class NoteDraft:
         state = rule.states.get(status, status)
         for group, members in groups:
             on = tuple(sorted({slot.parent for slot in members}))
+            if not view.unread.isdisjoint(on):
+                continue
             sent = view.sent.get(group)
             title, text = entry_text(rule, ticket, capabilities.note_format, capabilities.note_max, None)
             names = "\x1f".join(sorted(slot.name for slot in members))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -111,7 +111,7 @@ class Planner:
             batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
             horizon=min(horizons, default=None), region=self.pair.region, to_desk=not self.backfilling, aside=self.aside,
         )  # fmt: skip
-        self._unread(gathered.unread, batch)
+        self._unread(gathered, batch)
         self._vanished(gathered, batch)
         made = plan(gathered.snapshot, self._context())
         parked = {
@@ -155,13 +155,15 @@ class Planner:
             if review.kind is ReviewKind.REFUSED and review.decision != "again" and review.state != "moot"
         }
 
-    def _unread(self, unread: Mapping[Ref, Unreadable], batch: Batch) -> None:
-        """Keeps those whose notes cannot be read dirty, whatever else of them is worked, and whoever they were read for."""
-        new = {ref: error for ref, error in unread.items() if ref not in self.aside}
+    def _unread(self, gathered: Gathered, batch: Batch) -> None:
+        """Keeps what could not be read in full dirty, whatever else of it is worked, and whoever it was read for."""
+        found = {**gathered.unread, **gathered.left}
+        new = {ref: error for ref, error in found.items() if ref not in self.aside}
         refused = self._refused() if new else set()
         for ref, error in new.items():
             dirty = Dirty(ref, 0)
-            if _gave_up(ref) in refused and ref not in batch.dirty:  # of a change since, nobody has been asked
+            # Of a change since, its own or one that it has missed, nobody has been asked.
+            if _gave_up(ref) in refused and ref not in batch.dirty and ref not in gathered.left:
                 continue
             if self.record:
                 with self.journal.transaction():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from connector.adapter import Adapter
-from connector.errors import BadAnswer
+from connector.errors import BadAnswer, Unreadable
 from connector.model import Gone, Record, Ref, Role, Side
 from connector.snapshot import PENDING
 
@@ -42,6 +42,8 @@ class Reader:
         self.gone = dict(gone)
         self.merges: dict[Ref, Ref] = {}
         """Merged records, each with its survivor."""
+        self.unread: dict[Ref, Unreadable] = {}
+        """What is linked to something else, and cannot be read: neither there nor gone."""
 
     def fetch(self, refs: Iterable[Ref]) -> None:
         """Brings the refs into memory, each side in one call of its adapter."""
@@ -59,7 +61,24 @@ class Reader:
 
     def fetch_what_can_be(self, refs: Iterable[Ref]) -> None:
         """As `fetch`, for records that are only watched: one that cannot be read holds nobody else up."""
-        what_can_be(sorted(set(refs)), self.fetch, BadAnswer)
+        what_can_be(sorted(set(refs) - self.unread.keys()), self.fetch, BadAnswer)
+
+    def fetch_linked(self, refs: Iterable[Ref]) -> None:
+        """As `fetch`, with the survivors of merged ones. What cannot be read, or whose survivor cannot, goes to `unread`."""
+        wanted = sorted(set(refs) - self.unread.keys())
+        self.unread |= what_can_be(wanted, self.fetch, Unreadable)
+        self.follow_linked(wanted)
+
+    def follow_linked(self, refs: Iterable[Ref]) -> None:
+        """Follows the gone ones among the refs; one whose survivor cannot be read is not gone: it goes to `unread`."""
+        for ref in refs:
+            if ref in self.gone and ref not in self.merges:
+                try:
+                    self.follow(ref)
+                except Unreadable as error:
+                    for passed in self._led_to(ref):
+                        self.unread[passed] = error
+                        self.gone.pop(passed, None)
 
     def follow(self, ref: Ref) -> Ref | None:
         """The survivor of a record that is gone, in memory; `None` when it was deleted."""
@@ -81,12 +100,16 @@ class Reader:
         """The gone records among the refs, and those that were merged into one of them. Reads nothing."""
         wanted, found = set(refs), []
         for ref in self.gone:
-            chain = [ref]
-            while (gone := self.gone.get(chain[-1])) and gone.merged_into and gone.merged_into not in chain:
-                chain.append(gone.merged_into)
-            if not wanted.isdisjoint(chain):
+            if not wanted.isdisjoint(self._led_to(ref)):
                 found.append(ref)
         return sorted(found)
+
+    def _led_to(self, ref: Ref) -> list[Ref]:
+        """The record, and those into which it was merged one after the other, as far as is known. Reads nothing."""
+        chain = [ref]
+        while (gone := self.gone.get(chain[-1])) and gone.merged_into and gone.merged_into not in chain:
+            chain.append(gone.merged_into)
+        return chain
 
     def requester(self, ticket: Record) -> Record | None:
         """The desk contact who asked, if they can be read."""

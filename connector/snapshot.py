@@ -73,6 +73,8 @@ class EntryView:
     slots: tuple[Slot, ...]
     sent: Mapping[str, Sent] = field(default_factory=dict)
     sources: frozenset[Ref]
+    unread: frozenset[Ref] = frozenset()
+    """Records that cannot be read now: an entry that is to stand on one of them waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -259,6 +259,22 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "        read(sorted(set(parents) - self.aside))\n",
     ),
     bug(
+        "a ticket that cannot be read holds up its deal's others",
+        "12",
+        "connector/gather.py",
+        "        self.reader.fetch_linked(wanted)\n",
+        "        self.reader.fetch(wanted)\n",
+        caught_by="tests/core/test_unreadable_linked.py",
+    ),
+    bug(
+        "what is left out because it cannot be read is forgotten",
+        "2",
+        _PLANNING,
+        "        found = {**gathered.unread, **gathered.left}\n",
+        "        found = {**gathered.unread}\n",
+        caught_by="tests/core/test_unreadable_linked.py",
+    ),
+    bug(
         "one record that fails fails the run",
         "12",
         _PLANNING,
