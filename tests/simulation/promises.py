@@ -8,7 +8,7 @@ from datetime import datetime
 from connector.adapter import Update
 from connector.mapping.rules import FieldRule, Policy
 from connector.mapping.values import value_of
-from connector.model import Note, Record, Ref, Side, Visibility
+from connector.model import Gone, Note, Record, Ref, Side, Visibility
 from connector.sandbox.memory_terms import US, Call, Change, Entry
 from connector.sandbox.memory_world import World
 from connector.state import Review, ReviewKind
@@ -29,6 +29,8 @@ class Promises:
         self.keys_of: dict[Ref, list[tuple[Side, str]]] = {}
         self.effects_of: dict[Ref, list[tuple[str, str]]] = {}
         """What each note of ours counts for, as long as it is there."""
+        self.merged: dict[Ref, Ref] = {}
+        """Which record each merged one went into."""
         self.persons: dict[object, tuple[Ref, str, int]] = {}
         """A value that a person wrote: where, and at which step."""
         self.held: dict[tuple[Ref, str], dict[object, int]] = {}
@@ -103,8 +105,12 @@ class Promises:
         if change.actor == US and change.action in ("note", "note.edit") and isinstance(change.after, Note):
             where = place(change.after.parent)
             self.delivered |= {(f"{t}v{revision}", where) for t, revision in TOKEN.findall(change.after.body.text)}
-        if change.actor != US and change.action == "delete" and not self._known_to_be_made(change.ref):
-            self.keys.subtract(self.keys_of.pop(change.ref, ()))
+        if isinstance(change.after, Gone) and change.after.merged_into is not None:
+            self.merged[change.ref] = change.after.merged_into
+        if change.actor != US and change.action == "delete":
+            for ref in [ref for ref in self.keys_of if self._survivor(ref) == change.ref]:
+                if not self._known_to_be_made(ref):
+                    self.keys.subtract(self.keys_of.pop(ref))
         if change.actor != US and change.action == "note.delete":  # it went with its record, and is seen no more
             self.keys.subtract(self.keys_of.pop(change.ref, ()))
             self.effects.subtract(self.effects_of.pop(change.ref, ()))
@@ -129,8 +135,13 @@ class Promises:
             self.effects[("entry", number)] += 1
             require(self.effects[("entry", number)] == 1, 1, f"ticket {number} has two entries")
 
+    def _survivor(self, ref: Ref) -> Ref:
+        while ref in self.merged:
+            ref = self.merged[ref]
+        return ref
+
     def _known_to_be_made(self, ref: Ref) -> bool:
-        """Else it was deleted before its answer was recorded, and no look-up can tell that it ever was."""
+        """Else it was deleted, be it with what it was merged into, before its answer was recorded: no look-up can tell."""
         journal = self.house.journal()
         try:
             made = journal.keys(key for _, key in self.keys_of.get(ref, ()))
