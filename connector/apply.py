@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from connector.adapter import Adapter, AddNote, EditNote, Outcome, PutEntry, Status, Update, Write
+from connector.adapter import Adapter, AddNote, DeleteNote, EditNote, Outcome, PutEntry, Status, Update, Write
 from connector.apply_answers import Answers
 from connector.apply_confirm import Confirmer
 from connector.apply_doubts import Doubts
@@ -134,7 +134,8 @@ class Applier:
             self.journal.intend(
                 [
                     Intent(op.key, self.run, write.name, op.source, op.side, str(_target(write, op)),
-                           IntentState.SENT, now, 1, None, op.effects.sent.print if op.effects.sent else "")
+                           IntentState.SENT, now, 1, write.ref if isinstance(write, DeleteNote) else None,
+                           op.effects.sent.print if op.effects.sent else "")
                     for unit, writes in sending for op, write in zip(unit, writes, strict=True)
                 ]
             )  # fmt: skip

@@ -42,7 +42,7 @@ class Answers:
         self.run, self.stream, self.attempts = run, stream, attempts
         self.silent: Counter[Side] = Counter()
         self.missing: set[tuple[Ref, Ref]] = set()
-        """Notes of ours that the vendor did not find on a record when they were to be edited."""
+        """Notes and entries of ours that the vendor did not find on a record when they were to be edited."""
 
     def gave_up(self, side: Side) -> bool:
         """True when this side is left alone for the rest of the run."""
@@ -99,12 +99,18 @@ class Answers:
                 self._failed(op, outcome, work)
 
     def _missed(self, op: Operation) -> None:
-        """A note that is not there, and still not when its record was read anew, was taken away: its edit is added."""
+        """What is not there, and still not when its record was read anew, was taken away: its edit is added.
+
+        Unless an undo was to take it away, and died before it heard that it did: then it stays undone.
+        """
         sent = op.effects.sent
-        if not isinstance(op.write, EditNote) or sent is None:
+        if not isinstance(op.write, EditNote | PutEntry) or op.write.ref is None or sent is None:
             return
-        place = (op.write.ref, op.write.parent)
-        if place in self.missing:
+        place = (op.write.ref, sent.parent)
+        if place in self.missing and self.journal.was_to_go(op.write.ref):
+            self.journal.settle_intent(sent.key, IntentState.UNDONE)
+            self.journal.record_sent(replace(sent, target=None), self.run)
+        elif place in self.missing:
             self.journal.record_sent(replace(sent, target=None, key="", print=""), self.run)
         self.missing.add(place)
 

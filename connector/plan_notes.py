@@ -133,7 +133,7 @@ class NoteDraft:
             row = Sent(ticket.ref, group, members[0].parent, None, "", print_, 0)
             sent = self._found(sent, row, named, Visibility.INTERNAL, again=not form.editable)
             moved = sent is not None and sent.parent != members[0].parent
-            undone = sent is not None and sent.target is None
+            undone = sent is not None and sent.target is None and not sent.lost
             if sent is not None and (undone or (sent.print == print_ and not moved)):
                 continue
             editing = sent is not None and form.editable and sent.target is not None
@@ -147,6 +147,8 @@ class NoteDraft:
                 reason = "the ticket moved"
             elif sent is None or moved:
                 reason = "the ticket is not on the timeline yet"
+            elif sent.lost:
+                reason = "the ticket moved; what we wrote is gone, so it is put there anew"
             else:
                 reason = "the ticket changed its state, and an entry cannot be edited"
             self.operations.append(

@@ -103,6 +103,7 @@ class Intent:
     at: datetime
     attempts: int
     result: Ref | None = None
+    """What the write made; of a delete, what is to go."""
     print: str = ""
     """The fingerprint of what was sent, for notes and entries."""
 

@@ -59,8 +59,8 @@ class Ledger(Rows):
         """Names writes before they are made. Commits."""
         with self.transaction():
             self.store.many(
-                "INSERT INTO intent (pair, key, run, name, source, side, target, state, at, attempts, print)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (pair, key) DO UPDATE SET run = excluded.run,"
+                "INSERT INTO intent (pair, key, run, name, source, side, target, state, at, attempts, result, print)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (pair, key) DO UPDATE SET run = excluded.run,"
                 " target = excluded.target, state = excluded.state, at = excluded.at, print = excluded.print,"
                 " attempts = intent.attempts + 1",
                 [
@@ -75,6 +75,7 @@ class Ledger(Rows):
                         i.state,
                         stamp(i.at),
                         i.attempts,
+                        str(i.result) if i.result else None,
                         i.print,
                     )
                     for i in intents
@@ -147,6 +148,11 @@ class Ledger(Rows):
             (self.pair, stamp(since), IntentState.SENT, IntentState.VOID),
         )
         return list(self.intents(keys=[row[0] for row in rows]).values())
+
+    def was_to_go(self, made: Ref) -> bool:
+        """An undo was to take this note or entry of ours away, whether or not anybody heard that it did."""
+        sql = "SELECT 1 FROM intent WHERE pair = ? AND name = 'note.delete' AND result = ? LIMIT 1"
+        return bool(self.store.rows(sql, (self.pair, str(made))))
 
     def intents_of(self, ref: Ref) -> dict[str, Intent]:
         """The intents whose source or target is this record."""

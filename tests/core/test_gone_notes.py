@@ -58,6 +58,31 @@ def test_an_edit_reaches_the_contact_that_is_linked_since_the_one_with_the_note_
     assert house.sync().planned == 0
 
 
+def test_an_entry_that_was_taken_away_is_put_there_once_when_the_ticket_moves_and_edited_from_then_on(
+    tmp_path: Path,
+) -> None:
+    house, contact, _ = travelled(tmp_path)
+    [ticket] = [ref for ref in house.desk.records if ref.kind is Kind.TICKET]
+    [ours] = house.crm.entries
+    house.crm.delete_note(ours, by="seller")
+    house.desk_note(ticket, "further words")
+    house.sync()
+    assert house.crm.entries == {}  # nothing of the entry changed
+    house.desk.close(ticket, status="solved")
+    tried: list[str] = []
+    house.crm_adapter.before = lambda call: tried.extend(w.name for w in call.writes)
+
+    report = house.sync()
+
+    assert tried == ["entry.edit", "entry.edit", "entry"]  # asked again before it is believed
+    assert (report.waiting, report.reviews) == (0, 0)
+    assert [(entry.on, "solved" in entry.body.text) for entry in house.crm.entries.values()] == [((contact,), True)]
+    assert (house.sync().planned, house.sync().writes) == (0, 0)
+    house.desk.reopen(ticket)
+    assert house.sync().writes == 1
+    assert [(entry.on, "solved" in entry.body.text) for entry in house.crm.entries.values()] == [((contact,), False)]
+
+
 def test_a_note_that_was_not_found_once_is_edited_and_not_added(tmp_path: Path) -> None:
     from connector.errors import NotFound
 

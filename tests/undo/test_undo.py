@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from connector.adapter import DeleteNote
 from connector.errors import JournalError, Locked, OutcomeUnknown, UsageError
 from connector.lock import only_run
 from connector.mapping.rules import WhenNone
@@ -442,6 +443,36 @@ def _first_undone(house: House) -> int:
         return next(int(run.command.split()[1]) for run in journal.runs(10) if run.command.startswith("undo"))
     finally:
         journal.close()
+
+
+def test_what_an_undo_took_away_and_did_not_hear_of_is_not_sent_again_by_a_change_since(house: House) -> None:
+    requester, contact = house.customer()
+    ticket = house.ticket(requester)
+    note = house.desk_note(ticket, "first words")
+    house.sync()
+    run = last_run(house)
+    fired: list[str] = []
+
+    def die(call: Call) -> None:
+        if "note.delete" in {write.name for write in call.writes}:
+            fired.extend(str(write.ref.kind) for write in call.writes if isinstance(write, DeleteNote))
+            if len(fired) == 2:
+                raise Crash
+
+    house.crm_adapter.after = die
+    house.pair = replace(house.pair, workers=2)
+    with pytest.raises(Crash):
+        take_back(house)
+    house.crm_adapter.after = lambda call: None
+    assert sorted(fired) == ["entry", "note"]
+    assert (house.crm.entries, house.notes(contact)) == ({}, [])
+
+    house.desk.edit_note(note.ref, "second words", by="agent")
+    house.desk.close(ticket, status="solved")
+    report = house.sync()
+    assert (report.waiting, report.reviews) == (0, 0)
+    assert (house.crm.entries, house.notes(contact)) == ({}, [])
+    assert (house.sync().planned, take_back(house, run).planned) == (0, 0)
 
 
 def test_killed_at_every_statement_and_resumed_the_end_is_the_same(
