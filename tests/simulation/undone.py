@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from connector.adapter import Update, Write
 from connector.mapping.rules import Path
-from connector.model import Note, Record, Ref, Side
+from connector.model import Gone, Note, Record, Ref, Side
 from connector.sandbox.memory_terms import US, Change
 from connector.sandbox.memory_world import World
 from connector.state import IntentState
@@ -141,7 +141,18 @@ class Undone:
         """A record that was linked since the undo bears the tag by itself."""
         other = self.house.crm if ref.side is Side.DESK else self.house.desk
         since = (other.records.get(end) for end in self._since(ref, tag))
-        return any(tag in (record.tags or ()) for record in since if record is not None)
+        return any(tag in (record.tags or ()) for record in since if record is not None) or any(
+            self._brought(other, end, tag) for end in self.linked.get((ref, tag), ())
+        )
+
+    def _brought(self, world: World, end: Ref, tag: str) -> bool:
+        """It was merged into a record that bore the tag, and it had not: the undo agreed with nobody to differ on that."""
+        merges = [(c.ref, c.before, c.after) for c in world.history if c.action == "merge"]
+        for at, (ref, before, after) in enumerate(merges):
+            if ref == end and isinstance(before, Record) and isinstance(after, Gone) and tag not in (before.tags or ()):
+                joined = (was for one, was, _ in merges[at:] if one == after.merged_into and isinstance(was, Record))
+                return any(tag in (was.tags or ()) for was in joined)
+        return False
 
     def met_anew(self, ref: Ref, name: str, value: object, theirs: Path) -> bool:
         """A record that was linked since the undo shares this value, or one that got it from such a record does.

@@ -10,9 +10,8 @@ import pytest
 from connector.model import Ref
 from connector.sandbox.memory_terms import US
 from tests.core.house import House
-from tests.simulation.promises import Promises
 from tests.simulation.terms import Broken
-from tests.undo.taking_back import last_run, take_back
+from tests.undo.taking_back import Watcher, last_run
 
 AGAIN = "was undone, and we wrote it again"
 
@@ -21,7 +20,7 @@ class Undone:
     """Two tickets of a deal: a run took the first one's priority to the deal and the other, and was taken back."""
 
     def __init__(self, house: House) -> None:
-        self.house, self.promises, self.seen = house, Promises(house), 0
+        self.house, self.watcher = house, Watcher(house)
         requester, contact = house.customer()
         self.elsewhere = house.deal(contact, "Older")
         house.clock.advance(1)
@@ -29,27 +28,17 @@ class Undone:
         self.one, self.two = house.ticket(requester, number="1"), house.ticket(requester, number="2")
         house.sync()
         house.desk.edit(self.one, {"priority": "high"})
-        self.check()
+        self.watcher.check()
         house.sync()
         run = last_run(house)
-        self.check()
+        self.watcher.check()
         assert self.values() == ("high", "high", "high")
-        take_back(house, run)
-        self.check(takes_back=run)
-        self.promises.undone.agreed(run)
+        self.watcher.take_back(run)
         assert self.values() == ("high", None, None)
 
     def values(self) -> tuple[object, object, object]:
         one, two, deal = (self.house.record(ref) for ref in (self.one, self.two, self.deal))
         return one.fields["priority"], two.fields["priority"], deal.fields["custom.Priority"]
-
-    def check(self, takes_back: int | None = None) -> None:
-        """Tells the checks what was sent since they last looked, and has them look."""
-        calls = [*self.house.desk_adapter.log, *self.house.crm_adapter.log]
-        sent = [write for call in calls if call.name != "look_up" for write in call.writes]
-        known = {write.key for writes in self.promises.undone.sent.values() for write in writes.values()}
-        self.promises.undone.ran([write for write in sent if write.key not in known], takes_back=takes_back)
-        self.promises.check()
 
     def hide_the_deal(self) -> None:
         """The vendor answers that it is not there, and a person touches the tickets."""
@@ -74,12 +63,12 @@ def test_a_deal_that_is_linked_since_is_met_anew(undone: Undone, house: House) -
     assert report.errors == []
     assert house.record(undone.elsewhere).fields["custom.Priority"] == "high"
     assert house.record(undone.two).fields["priority"] == "high"
-    undone.check()
+    undone.watcher.check()
     house.crm.hidden.clear()
     house.crm.edit(undone.deal, {"name": "Newer still"})
     house.sync()  # what the second ticket has anew travels on, as any value
     assert undone.values() == ("high", "high", "high")
-    undone.check()
+    undone.watcher.check()
     assert house.sync().writes == 0
 
 
@@ -88,7 +77,7 @@ def test_what_was_linked_when_it_was_undone_does_not_get_it_again(undone: Undone
         house.desk.edit(ticket, {"subject": "Still on fire"})
     house.sync()
     assert undone.values() == ("high", None, None)
-    undone.check()
+    undone.watcher.check()
 
 
 @pytest.mark.parametrize("which", ["two", "deal"])
@@ -96,7 +85,7 @@ def test_the_check_sees_what_a_sync_redoes(undone: Undone, house: House, which: 
     ref = getattr(undone, which)
     wrote(house, ref, "priority" if which == "two" else "custom.Priority")
     with pytest.raises(Broken, match=AGAIN):
-        undone.check()
+        undone.watcher.check()
 
 
 def test_the_check_sees_what_a_sync_redoes_beside_a_new_link_that_does_not_bear_it(
@@ -107,7 +96,7 @@ def test_the_check_sees_what_a_sync_redoes_beside_a_new_link_that_does_not_bear_
     undone.hide_the_deal()
     house.sync()
     assert house.record(undone.elsewhere).fields["custom.Priority"] is None
-    undone.check()
+    undone.watcher.check()
     wrote(house, undone.two, "priority")
     with pytest.raises(Broken, match=AGAIN):
-        undone.check()
+        undone.watcher.check()
