@@ -71,13 +71,13 @@ class Settled:
         )  # fmt: skip
 
     def _note_let_go(self, note: Note, onto: Ref | None = None) -> bool:
-        """A person let it go, onto this record, or let its whole record go with it; and nobody wrote or edited it since."""
+        """A person let it go, onto this record, or let its or that whole record go; and nobody wrote or edited it since."""
         world = self.house.desk if note.ref.side is Side.DESK else self.house.crm
         written = max(c.seq for c in world.history if c.ref == note.ref and c.actor != US)
         return any(
             written <= after[world.side]
             and (
-                _gave_up(review) == str(note.parent)
+                _gave_up(review) in (str(note.parent), str(onto))
                 or (
                     review.detail.get("source") == str(note.ref)
                     and (onto is None or self._survivor(Ref.parse(review.detail["target"])) == onto)
@@ -128,7 +128,7 @@ class Settled:
             open_tickets = [
                 link.desk for link in links
                 if link.crm == note.parent and (t := self.house.desk.records.get(link.desk)) and t.open and not t.locked
-                and link.desk.kind is Kind.TICKET
+                and link.desk.kind is Kind.TICKET and not self._note_let_go(note, link.desk)
             ]  # fmt: skip
             if open_tickets and not self._is_history(self.house.crm, note, began):
                 on = [n for n in self.house.desk.notes.values() if token.split("v")[0] in n.body.text]
