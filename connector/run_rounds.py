@@ -117,8 +117,8 @@ def _learn(run: Run, gathered: Gathered, batch: Batch) -> None:
             run.journal.bury(ref, now, told=ref in batch.gone)
         back = set(run.journal.tombstones(gathered.records))
         run.journal.unbury(back)
-        if run.backfilling:  # what they and their tickets missed meanwhile is the sync's to bring
-            run.journal.mark_dirty(SYNC, back | tickets_of(run.journal, back))
+        # What they and their tickets missed meanwhile is the sync's to bring, which reads their notes again.
+        run.journal.mark_dirty(SYNC, back | tickets_of(run.journal, back))
         for link in gathered.unlinks:
             run.journal.unlink(link)
         for ref, prints in gathered.waits.items():
