@@ -253,6 +253,8 @@ class Undone:
         before, now = word(name, chain[0].before.fields.get(name)), word(name, record.fields.get(name))
         if since:
             return  # `judge` saw to it that nobody's later word was overwritten
+        if listed and not self._others(change.ref).isdisjoint(unreadable):
+            return  # whoever shares it and cannot be read may hold a person's later word
         require(
             now == before or (listed and (not record.open or self._tried_since(change, name, run))),
             2,
