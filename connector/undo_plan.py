@@ -129,8 +129,8 @@ class _Undoing:
                 there = _joined(there, effects)
         for tag, group in _grouped(rows, (What.TAG_ADDED, What.TAG_REMOVED)).items():
             wanted = group[0].what is What.TAG_REMOVED
-            if not wanted and tag in (record.tags or ()) and self._given(record, tag):
-                self.left.append(Left(ref, f"tag {tag}", "a person gave it since"))
+            if why := self._stays(record, tag, group):
+                self.left.append(Left(ref, f"tag {tag}", why))
                 continue
             effects = self._tag(record, tag, wanted, group)
             if wanted == (tag in (record.tags or ())):
@@ -245,14 +245,25 @@ class _Undoing:
 
     def _tags_then(self, record: Record, rows: Sequence[Change]) -> frozenset[str]:
         """The tags that a record has when this undo is done."""
-        held = record.tags or frozenset()
         groups = _grouped(rows, (What.TAG_ADDED, What.TAG_REMOVED)).items()
-        back = frozenset(tag for tag, group in groups if group[0].what is What.TAG_REMOVED)
-        gone = frozenset(tag for tag, _ in groups if tag not in back and not (tag in held and self._given(record, tag)))
-        return (held | back) - gone
+        moved = {tag: group[0].what for tag, group in groups if not self._stays(record, tag, group)}
+        back = {tag for tag, what in moved.items() if what is What.TAG_REMOVED}
+        return ((record.tags or frozenset()) | back) - (moved.keys() - back)
 
     def _pairs(self, ref: Ref) -> list[tuple[Ref, Ref]]:
         return sorted({(link.desk, link.crm) for link in self.links if ref in (link.desk, link.crm)})
+
+    def _stays(self, record: Record, tag: str, rows: Sequence[Change]) -> str:
+        """Why a tag is not put back as it was before the run; '' when it is, or is so already."""
+        held = tag in (record.tags or ())
+        made = What.TAG_ADDED if held else What.TAG_REMOVED
+        if rows[0].what is not made:
+            return ""
+        if held and self._given(record, tag):
+            return "a person gave it since"
+        if all(row.key in self.unheard for row in rows if row.what is made):  # its being there, or not, proves nothing
+            return f"this run or a person {'gave it' if held else 'took it off'}: the answer was lost; look at it there"
+        return ""
 
     def _given(self, record: Record, tag: str) -> bool:
         """Whether a tag that a run brought here has since been taken away, and then given here by a person."""
