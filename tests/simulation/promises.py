@@ -107,10 +107,8 @@ class Promises:
             self.delivered |= {(f"{t}v{revision}", where) for t, revision in TOKEN.findall(change.after.body.text)}
         if isinstance(change.after, Gone) and change.after.merged_into is not None:
             self.merged[change.ref] = change.after.merged_into
-        if change.actor != US and change.action == "delete":
-            for ref in [ref for ref in self.keys_of if self._survivor(ref) == change.ref]:
-                if not self._known_to_be_made(ref):
-                    self.keys.subtract(self.keys_of.pop(ref))
+        if change.actor != US and change.action == "delete" and not self._known_to_be_made(change.ref):
+            self.keys.subtract(self.keys_of.pop(change.ref, ()))
         if change.actor != US and change.action == "note.delete":  # it went with its record, and is seen no more
             self.keys.subtract(self.keys_of.pop(change.ref, ()))
             self.effects.subtract(self.effects_of.pop(change.ref, ()))
@@ -118,7 +116,8 @@ class Promises:
             return
         if change.key is not None:
             self.keys_of[change.ref] = [(world.side, change.key)]
-            self.keys[(world.side, change.key)] += 0 if self._first_is_hidden(world, change) else 1
+            beyond = self._first_is_hidden(world, change) or self._first_is_merged(world, change)
+            self.keys[(world.side, change.key)] += 0 if beyond else 1
             require(self.keys[(world.side, change.key)] == 1, 1, f"{change.action} {change.ref} was made twice")
         if isinstance(change.after, Note):
             for token, revision in TOKEN.findall(change.after.body.text):
@@ -135,13 +134,8 @@ class Promises:
             self.effects[("entry", number)] += 1
             require(self.effects[("entry", number)] == 1, 1, f"ticket {number} has two entries")
 
-    def _survivor(self, ref: Ref) -> Ref:
-        while ref in self.merged:
-            ref = self.merged[ref]
-        return ref
-
     def _known_to_be_made(self, ref: Ref) -> bool:
-        """Else it was deleted, be it with what it was merged into, before its answer was recorded: no look-up can tell."""
+        """Else it was deleted before its answer was recorded, and no look-up can tell that it ever was."""
         journal = self.house.journal()
         try:
             made = journal.keys(key for _, key in self.keys_of.get(ref, ()))
@@ -156,6 +150,23 @@ class Promises:
         return change.action == "create" and any(
             earlier.key == change.key and earlier.ref in gone for earlier in world.history[: change.seq - 1]
         )
+
+    def _first_is_merged(self, world: World, change: Change) -> bool:
+        """A person merged what we made before its answer was recorded, and what survives is gone or bears no address of it.
+
+        Then neither a look-up nor a match can tell that it ever was.
+        """
+        merged = [c.ref for c in world.history[: change.seq - 1]
+                  if c.key == change.key and c.action == "create" and c.ref in self.merged]  # fmt: skip
+        if not merged or not isinstance(change.after, Record) or any(map(self._known_to_be_made, merged)):
+            return False
+        survivors = [world.records[end] for end in map(self._survivor, merged) if end in world.records]
+        return not any(_addresses(change.after) & _addresses(record) for record in survivors)
+
+    def _survivor(self, ref: Ref) -> Ref:
+        while ref in self.merged:
+            ref = self.merged[ref]
+        return ref
 
     # -- 5. private stays private; 13. quiet
 
@@ -270,3 +281,8 @@ class Promises:
     def _nothing_deleted(self, change: Change) -> None:
         removed = change.actor == US and change.action in ("delete", "note.delete", "entry.delete", "merge")
         require(not removed, 7, f"we removed {change.ref}")
+
+
+def _addresses(record: Record) -> set[object]:
+    many = record.fields.get("emails")
+    return {record.fields.get("email"), *(many if isinstance(many, tuple) else ())} - {None}
