@@ -82,7 +82,7 @@ class _Gathering:
         to_desk: bool,
         aside: Collection[Ref],
     ) -> None:
-        self.batch, self.journal, self.to_desk = batch, journal, to_desk
+        self.batch, self.journal, self.to_desk, self.aside = batch, journal, to_desk, frozenset(aside)
         self.reader = Reader(adapters, batch.records, batch.gone)
         self.shown: dict[Ref, tuple[str, ...]] = {}
         self.left: dict[Ref, Unreadable] = {}
@@ -104,7 +104,8 @@ class _Gathering:
         linker.match_deals(tickets)
         linked = frozenset(ref for ref in tickets if self.routes.fresh(ref))
         woken = linked - set(self.batch.dirty)
-        self.batch.dirty |= {ref: Dirty(ref, 1) for ref in woken}
+        # What is set aside is not worked, so it is not settled either: it stays dirty for the next run.
+        self.batch.dirty |= {ref: Dirty(ref, 1) for ref in woken - self.aside}
         notes = list(self.routes.to_crm(tickets))
         notes += self.routes.to_desk(tickets, dirty) if self.to_desk else ()
         snapshot = Snapshot(

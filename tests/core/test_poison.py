@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+import connector.planning
 from connector.adapter import Page
+from connector.batch import Batch
+from connector.errors import BadAnswer
+from connector.gather import Gathered
 from connector.model import Gone, Record, Ref
 from tests.core.house import House
 
@@ -57,3 +61,34 @@ def test_a_contact_merged_into_one_that_cannot_be_read_holds_up_nobody_else(
     assert fired
     assert report.exit_code == 1
     assert any("a note that has to arrive" in text for text in house.notes(contact))
+
+
+def test_a_ticket_that_is_set_aside_and_that_another_half_of_the_batch_links_misses_no_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its contact is new, and brings the ticket into the plan though it failed: what it has waits for the next run."""
+    house = House(tmp_path)
+    house.sync()
+    ticket = house.ticket(house.requester())
+    others = [house.ticket(house.requester(f"No {n}", f"{n}@acme.example")) for n in range(2)]
+    house.sync()
+    for each in (ticket, *others):
+        house.desk_note(each, "They want it blue")
+    contact = house.contact()
+    failed: list[Ref] = []
+    real = connector.planning.gather
+
+    def fails(batch: Batch, *rest: Any, **options: Any) -> Gathered:
+        """It fails in the whole batch, in its half with the contact, and alone; then it is well again."""
+        if ticket in batch.dirty and len(failed) < 3:
+            failed.append(ticket)
+            raise BadAnswer("that is not JSON")
+        return real(batch, *rest, **options)
+
+    monkeypatch.setattr(connector.planning, "gather", fails)
+    report = house.sync()
+    assert len(failed) == 3
+    assert report.waiting == 1
+    house.sync()
+    assert sum("blue" in text for text in house.notes(contact)) == 1
+    assert house.sync().planned == 0
