@@ -176,7 +176,7 @@ class _Audit:
         gathered = gather(
             batch, self.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
             horizon=self.started if to_desk else self.horizon,
-            region=self.pair.region, to_desk=to_desk,
+            now=self.pair.clock.now(), region=self.pair.region, to_desk=to_desk,
         )  # fmt: skip
         self.records = dict(gathered.records)
         for ref, error in gathered.unread.items():

@@ -56,16 +56,17 @@ def gather(
     *,
     identity: str,
     horizon: datetime | None,
+    now: datetime,
     region: str | None = None,
     to_desk: bool = True,
     aside: Collection[Ref] = (),
 ) -> Gathered:
-    """Everything that the batch's dirty refs touch. `horizon`: notes made before it do not travel.
+    """Everything that the batch's dirty refs touch at `now`. `horizon`: notes made before it do not travel.
 
     `to_desk=False` (a backfill) leaves out what only the help desk would be written for. `aside`: their notes wait for
     the next run.
     """
-    work = _Gathering(batch, adapters, journal, rules, identity, horizon, region, to_desk, aside)
+    work = _Gathering(batch, adapters, journal, rules, identity, horizon, now, region, to_desk, aside)
     return work.run()
 
 
@@ -78,6 +79,7 @@ class _Gathering:
         rules: Rules,
         identity: str,
         horizon: datetime | None,
+        now: datetime,
         region: str | None,
         to_desk: bool,
         aside: Collection[Ref],
@@ -86,7 +88,7 @@ class _Gathering:
         self.reader = Reader(adapters, batch.records, batch.gone)
         self.shown: dict[Ref, tuple[str, ...]] = {}
         self.left: dict[Ref, Unreadable] = {}
-        self.linker = Linker(self.reader, journal, rules, batch.dirty, identity=identity, region=region)
+        self.linker = Linker(self.reader, journal, rules, batch.dirty, identity=identity, region=region, now=now)
         self.routes = NoteRoutes(
             batch, self.reader, self.linker, journal, rules, horizon=horizon, sources=self._sources, aside=aside
         )

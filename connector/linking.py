@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from connector.errors import Unreadable
 from connector.journal import Journal
@@ -37,10 +38,13 @@ class Linker:
         *,
         identity: str,
         region: str | None,
+        now: datetime,
     ) -> None:
         self.reader, self.journal, self.rules, self.dirty = reader, journal, rules, set(dirty)
         self.identity, self.region = identity, region
         self.crm = reader.adapters[Side.CRM]
+        self.settled = now - timedelta(seconds=self.crm.capabilities.settle)
+        """What was polled before this is in the CRM's search index."""
         self.links: dict[tuple[Role, Ref], dict[Ref, Link]] = {}
         """By role and desk ref: the CRM refs linked, and the link (as stored, or as made here)."""
         self.new: set[Link] = set()
@@ -194,7 +198,8 @@ class Linker:
 
     def _fetch_recent(self, prints: Iterable[str], found: Iterable[Sequence[Record]]) -> None:
         """Brings to hand what an earlier run polled and the search did not find: no call where it found all."""
-        self.reader.fetch(self.journal.recent(prints) - {record.ref for records in found for record in records})
+        recent = self.journal.recent(prints, self.settled)
+        self.reader.fetch(recent - {record.ref for records in found for record in records})
 
     def _forgotten(self, records: Sequence[Record]) -> set[Ref]:
         """Those whom the journal was told to forget: nothing is linked to them."""
@@ -371,7 +376,9 @@ class Linker:
 
         unread = what_can_be(parties, read, Unreadable)
         every = {ref: {deal.ref: deal for deal in answers.get(ref, ())} for ref in parties}
-        self._fetch_recent(map(self._deals_print, parties), answers.values())
+        unread |= what_can_be(
+            parties, lambda some: self._fetch_recent(map(self._deals_print, some), answers.values()), Unreadable
+        )
         for record in self.reader.records.values():
             if record.ref.kind is Kind.DEAL:
                 for ref in {self.reader.now(party) for party in parties_of(record)} & every.keys():

@@ -109,7 +109,8 @@ class Planner:
         horizons = [at for at in (horizon, self.began()) if at is not None]
         gathered = gather(
             batch, self.pair.adapters, self.journal, self.pair.rules, identity=self.pair.identity,
-            horizon=min(horizons, default=None), region=self.pair.region, to_desk=not self.backfilling, aside=self.aside,
+            horizon=min(horizons, default=None), now=self.clock.now(), region=self.pair.region,
+            to_desk=not self.backfilling, aside=self.aside,
         )  # fmt: skip
         self._unread(gathered, batch)
         self._vanished(gathered, batch)

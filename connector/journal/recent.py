@@ -24,7 +24,8 @@ class Recent(Rows):
         """Lets go of what was shown so long ago that every search knows of it."""
         self.store.run("DELETE FROM recent WHERE pair = ? AND at < ?", (self.pair, stamp(before)))
 
-    def recent(self, prints: Iterable[str]) -> set[Ref]:
-        """What was shown lately with one of these."""
-        rows = self.rows_in("SELECT ref FROM recent WHERE pair = ? AND print IN", prints)
+    def recent(self, prints: Iterable[str], since: datetime) -> set[Ref]:
+        """What was shown since then with one of these."""
+        found = self.rows_in("SELECT ref, at FROM recent WHERE pair = ? AND print IN", prints)
+        rows = [row for row in found if datetime.fromisoformat(row[1]) >= since]
         return {Ref.parse(row[0]) for row in rows}

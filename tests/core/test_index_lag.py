@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,26 @@ def test_what_the_search_has_known_for_long_is_not_fetched_by_itself(tmp_path: P
     journal = house.journal()
     assert not journal.store.rows("SELECT 1 FROM recent"), "it is let go of when the settle time has passed"
     journal.close()
+
+
+def test_a_dry_run_looks_no_further_back_than_a_sync_does(tmp_path: Path) -> None:
+    """It lets go of nothing in the journal, and so finds there what a sync has let go of."""
+    house = lagging(tmp_path)
+    contact = house.contact()
+    assert sync(house.pair).exit_code == 0
+    house.crm.edit(contact, {"email": "another@acme.example"})
+    house.clock.advance(2)
+    assert sync(house.pair).exit_code == 0
+    house.clock.advance(600)
+    house.ticket(house.requester())
+    called = []
+    for run in (house.preview, partial(sync, house.pair)):
+        before = house.crm_adapter.calls
+        run()
+        called.append([call.name for call in house.crm_adapter.log[before:]])
+    assert called[0] == called[1]
+    assert "find" in called[0]
+    assert "fetch" not in called[0]
 
 
 def test_a_deal_polled_by_an_earlier_run_gets_its_ticket_though_the_search_does_not_know_it_yet(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from connector.mapping.rules import Pick
 from connector.model import Ref, Role
 from connector.reviews import decide
-from connector.sandbox.memory_terms import CRM
+from connector.run import sync
+from connector.sandbox.memory_terms import CRM, Quirks
 from connector.state import ReviewKind
 from tests.core.house import House, rules
 
@@ -378,6 +379,24 @@ def test_a_new_tickets_note_reaches_its_contact_though_a_deal_of_theirs_cannot_b
     ticket = house.ticket(requester, "new", number="9")
     house.desk_note(ticket, "a word of the agent")
     assert house.sync().exit_code == 1
+    assert (_told(house, contact), str(ticket) in house.waiting()) == (1, True)
+    house.crm.spoilt.clear()
+    house.sync()
+    assert (_told(house, contact), _told(house, deal)) == (1, 1)
+    house.at_rest()
+
+
+def test_it_reaches_its_contact_also_where_the_search_does_not_know_the_deal_yet(tmp_path: Path) -> None:
+    house = Shared(tmp_path, crm={"quirks": Quirks(index_lag=8.0)})
+    requester, contact = house.customer("Bo Example", "bo@acme.example")
+    house.sync()
+    deal = house.deal(contact)
+    sync(house.pair)
+    house.crm.spoilt.add(deal)
+    house.clock.advance(2)
+    ticket = house.ticket(requester, "new", number="9")
+    house.desk_note(ticket, "a word of the agent")
+    assert sync(house.pair).exit_code == 1
     assert (_told(house, contact), str(ticket) in house.waiting()) == (1, True)
     house.crm.spoilt.clear()
     house.sync()
