@@ -38,6 +38,10 @@ class _Face(Face):
         return SimpleNamespace(pairs={"main": None}, report=self._report)
 
 
+_PRINTED = io.StringIO()
+"""One for all runs: click keeps every stream that it ever wrote to, with its text."""
+
+
 class Telling:
     """Runs the core as the program does, and looks through all that this leaves behind (promise 5)."""
 
@@ -101,11 +105,12 @@ class Telling:
 
     @contextmanager
     def _overheard(self) -> Iterator[None]:
-        printed = io.StringIO()
-        with redirect_stdout(printed), redirect_stderr(printed):
+        _PRINTED.seek(0)
+        _PRINTED.truncate()
+        with redirect_stdout(_PRINTED), redirect_stderr(_PRINTED):
             yield
         self.runs += 1
-        self.look({"what was printed": printed.getvalue()})
+        self.look({"what was printed": _PRINTED.getvalue()})
 
     def look(self, printed: Mapping[str, str]) -> None:
         """Looks through this, the files that there are, and what was recorded of the requests since the last look."""
