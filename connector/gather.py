@@ -143,7 +143,7 @@ class _Gathering:
         unless it has something for the other.
         """
         left = {**self.left, **self.linker.left}
-        left |= {ref: error for ref, error in self.linker.undealt.items() if self._sources(ref)}
+        left |= {ref: error for ref, error in self.linker.deals_unread.items() if self._sources(ref)}
         for (_, desk), group in self.linker.links.items():
             for link in group.values():
                 if link.crm in self.reader.unread and self._sources(desk):

@@ -55,7 +55,7 @@ class Linker:
         self.creates: dict[Ref, CreateView] = {}
         self.left: dict[Ref, Unreadable] = {}
         """Tickets that are not worked: whose they are cannot be read."""
-        self.undealt: dict[Ref, Unreadable] = {}
+        self.deals_unread: dict[Ref, Unreadable] = {}
         """Tickets without a deal, and with one among their party's that cannot be read."""
         self.picked: dict[str, str] = {
             review.subject: review.decision or ""
@@ -346,7 +346,7 @@ class Linker:
         for ticket in loose:
             blind = [unread[ref] for kind in rule.of for ref in parties[(ticket.ref, kind)] if ref in unread]
             if blind:
-                self.undealt[ticket.ref] = blind[0]
+                self.deals_unread[ticket.ref] = blind[0]
                 continue
             groups = [
                 (kind, [deal for ref in parties[(ticket.ref, kind)] for deal in related[ref]]) for kind in rule.of

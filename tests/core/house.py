@@ -128,6 +128,14 @@ class House:
     def journal(self) -> Journal:
         return Journal(self.path, "main")
 
+    def waiting(self) -> dict[str, tuple[int, str]]:
+        """What is dirty: in how many runs it failed, and why."""
+        journal = self.journal()
+        try:
+            return {ref: (attempts, error) for _, ref, attempts, error in journal.dirty_errors()}
+        finally:
+            journal.close()
+
     # -- people
 
     def customer(

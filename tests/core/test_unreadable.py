@@ -41,13 +41,6 @@ class Town(House):
         number = str(self.record(ticket).fields["number"])
         return any(entry.title.startswith(f"{number} ") for entry in self.crm.entries.values())
 
-    def waiting(self) -> dict[str, tuple[int, str]]:
-        journal = self.journal()
-        try:
-            return {ref: (attempts, error) for _, ref, attempts, error in journal.dirty_errors()}
-        finally:
-            journal.close()
-
     def counted(self) -> tuple[Report, Counter[str]]:
         """A run, and the calls that it made."""
         before = [len(adapter.log) for adapter in (self.desk_adapter, self.crm_adapter)]

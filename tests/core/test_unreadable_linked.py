@@ -37,13 +37,6 @@ class Shared(House):
     def raise_deal(self, to: str) -> None:
         self.crm.edit(self.deal_ref, {"custom.Priority": to})
 
-    def waiting(self) -> dict[str, tuple[int, str]]:
-        journal = self.journal()
-        try:
-            return {ref: (attempts, error) for _, ref, attempts, error in journal.dirty_errors()}
-        finally:
-            journal.close()
-
     def answer(self, decision: str) -> str:
         """Answers the one review that stands open; who it is about."""
         journal = self.journal()
