@@ -267,9 +267,13 @@ class _Undoing:
 
     def _given(self, record: Record, tag: str) -> bool:
         """Whether a tag that a run brought here has since been taken away, and then given here by a person."""
-        here = record.ref.side
+        here, changes = record.ref.side, self.journal.changes
         for desk, crm in self._pairs(record.ref):
             other = crm if here is Side.DESK else desk
+            named = self.rules.tags and (self.rules.tags.to_crm if here is Side.DESK else self.rules.tags.to_desk)(tag)
+            again = (record.ref, tag) in changes.tagged_since(self.run, [record.ref])
+            if (other, named) in changes.untagged_since(self.run, [other]) and not again:
+                return True  # a sync carried on that it was gone here, and none brought it back
             for row in self.tags.get((desk, crm), ()):
                 mine, theirs = (row.desk_tag, row.crm_tag) if here is Side.DESK else (row.crm_tag, row.desk_tag)
                 if not row.sure or mine != tag or row.origin is not here:
@@ -277,7 +281,7 @@ class _Undoing:
                 # What an undo gave back here, or this run carried on from here, is of this side by origin: a person's
                 # gift has travelled since.
                 ours = self.restored or (other, theirs) in self.gave
-                if not ours or (other, theirs) in self.journal.changes.tagged_since(self.run, [other]):
+                if not ours or (other, theirs) in changes.tagged_since(self.run, [other]):
                     return True
         return False
 

@@ -70,6 +70,18 @@ class Changes:
             )
         }
 
+    def untagged_since(self, run: int, refs: Iterable[Ref]) -> set[tuple[Ref, str]]:
+        """The tags that later syncs and backfills took off these records: somebody had taken them off elsewhere."""
+        return {
+            (ref, name)
+            for ref in sorted(set(refs))
+            for (name,) in self.store.rows(
+                "SELECT change.name FROM change JOIN run ON run.id = change.run WHERE change.pair = ?"
+                " AND change.ref = ? AND change.run > ? AND change.what = ? AND run.command NOT LIKE 'undo %'",
+                (self.pair, str(ref), run, What.TAG_REMOVED),
+            )
+        }
+
     def drop(self, key: str) -> None:
         """Forgets a write that certainly had no effect."""
         self.store.run("DELETE FROM change WHERE pair = ? AND key = ?", (self.pair, key))
