@@ -258,8 +258,12 @@ class Promises:
             if before.fields.get(field) != value:
                 again = self.undone.brought_back(change.ref, field, before.fields.get(field), value)
                 rule = self._rule(change.ref, field)
-                # Where an undo's answer was lost, a person is asked, and may want it anew.
-                again = again and not (rule and self._decided(change.ref, rule.name, change.ref.side.other))
+                # Where an answer was lost, a person is asked, and may want it anew: here, or by way of another record
+                # that shares it with the other end.
+                here = change.ref.side
+                again = again and not (rule and self._decided(change.ref, rule.name, here.other))
+                others = self.undone.others(change.ref) if again and rule else ()
+                again = again and not any(rule and self._decided(end, rule.name, here) for end in others)
                 theirs = rule and (rule.crm if change.ref.side is Side.DESK else rule.desk)
                 again = again and not (theirs and self.undone.met_anew(change.ref, field, value, theirs))
                 require(not again, 2, f"{change.ref} {field} was undone, and we wrote it again")

@@ -112,7 +112,7 @@ class Undone:
     def _parted(self, ref: Ref, name: str, taken: object) -> None:
         """An undo took this value from a field: who is linked now is not to bring it back."""
         self.anew.discard((ref, name, taken))
-        self.linked.setdefault((ref, name), set()).update(self._others(ref))
+        self.linked.setdefault((ref, name), set()).update(self.others(ref))
 
     def _tag(self, world: World, change: Change, tag: str, wrote: Mapping[str, Write], what: str, step: int) -> None:
         assert isinstance(change.after, Record)
@@ -122,14 +122,14 @@ class Undone:
         require(bool(mine), 2, f"{what} changed a tag of {change.ref} that that run did not change")
         earlier = _of_tag(world, change.ref, tag, until=change.seq)
         if not given:
-            self.linked.setdefault((change.ref, tag), set()).update(self._others(change.ref))
+            self.linked.setdefault((change.ref, tag), set()).update(self.others(change.ref))
             self.tags[(change.ref, tag)] = self.gave.get((change.ref, tag), step)
             if earlier and earlier[-1].actor != US and not unlocked(world, change):
                 # Taken off and given anew between two looks, it cannot be told from the tag that we gave.
                 unlooked = len(earlier) > 1 and not self._looked(world, earlier[-2], earlier[-1])
                 require(unlooked, 2, f"{what} took a tag off {change.ref} that a person gave since")
 
-    def _others(self, ref: Ref) -> set[Ref]:
+    def others(self, ref: Ref) -> set[Ref]:
         """The records that it is linked with."""
         journal = self.house.journal()
         try:
@@ -162,7 +162,7 @@ class Undone:
         value = word(name, value)
         world = self.house.crm if ref.side is Side.DESK else self.house.desk
         new = [world.records[end] for end in self._since(ref, name) if end.kind is theirs.kind and end in world.records]
-        carriers = {(ref, name, value), *((end, theirs.field, value) for end in self._others(ref))}
+        carriers = {(ref, name, value), *((end, theirs.field, value) for end in self.others(ref))}
         found = any(word(theirs.field, record.fields.get(theirs.field)) == value for record in new)
         found = found or not carriers.isdisjoint(self.anew)
         if found:
@@ -173,7 +173,7 @@ class Undone:
         """The records that it is linked with since an undo took this tag or field's value from it. A survivor is none."""
         world = self.house.crm if ref.side is Side.DESK else self.house.desk
         then = self.linked.get((ref, name), set())
-        return self._others(ref) - then - {_survivor(world, end) for end in then}
+        return self.others(ref) - then - {_survivor(world, end) for end in then}
 
     def _looked(self, world: World, one: Change, other: Change) -> bool:
         """A sync polled everything between these two changes."""
@@ -253,7 +253,7 @@ class Undone:
         before, now = word(name, chain[0].before.fields.get(name)), word(name, record.fields.get(name))
         if since:
             return  # `judge` saw to it that nobody's later word was overwritten
-        if listed and not self._others(change.ref).isdisjoint(unreadable):
+        if listed and not self.others(change.ref).isdisjoint(unreadable):
             return  # whoever shares it and cannot be read may hold a person's later word
         require(
             now == before or (listed and (not record.open or self._tried_since(change, name, run))),
