@@ -131,7 +131,10 @@ class NoteRoutes:
         parents |= {self.reader.merges[ref] for ref in dirty if ref in self.reader.merges and ref.side is Side.CRM}
         reopened = {r for r, t in tickets.items() if t.open} - self.journal.open_refs(tickets, settled=True)
         again_all = reopened | {ref for ref in tickets if self.fresh(ref) or ref in self.batch.refetch}
-        fresh = {slot.parent for ref in again_all for slot in self.slots(ref)} - self.reader.unread.keys()
+        # Every contact counts: a ticket into which another was merged has that one's too.
+        roles = (Role.REQUESTER, Role.COMPANY, Role.DEAL)
+        linked = {end for ref in again_all for role in roles for end in self.linker.linked(role, ref)}
+        fresh = linked - self.reader.unread.keys()
         fresh |= {ref for ref in parents if self.reader.former(ref)}
         watched: set[Ref] = set()
         if not self.crm.capabilities.notes_in_poll:

@@ -113,6 +113,10 @@ def _learn(run: Run, gathered: Gathered, batch: Batch) -> None:
                 ref for ref in gathered.snapshot.sources if ref in gathered.records and gathered.records[ref].open
             ]
             run.journal.mark_dirty(SYNC, run.journal.closed_refs(still_open))
+        if not run.backfilling:
+            # What is to be said to them stays unsaid now, be it that no poll ever shows them closed.
+            closed = {ref for ref, one in gathered.records.items() if ref.kind is Kind.TICKET and not one.open}
+            run.journal.shut(run.journal.open_refs(closed))
         for ref in gathered.buried:
             run.journal.bury(ref, now, told=ref in batch.gone)
         back = set(run.journal.tombstones(gathered.records))

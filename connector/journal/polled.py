@@ -125,6 +125,13 @@ class Polled(Rows):
             (self.pair, str(ref), int(is_open), stamp(modified)),
         )
 
+    def shut(self, refs: Iterable[Ref]) -> None:
+        """Remembers of these that they are closed, and no more: opened again they are looked at, be all else as before."""
+        self.store.many(
+            "UPDATE record SET open = 0, version = CASE WHEN version = '' THEN '' ELSE ? END WHERE pair = ? AND ref = ?",
+            [(_NO_VERSION, self.pair, str(ref)) for ref in sorted(refs)],
+        )
+
     def unsee(self, ref: Ref) -> None:
         """Forgets the version: whatever the next poll shows is looked at."""
         self.store.run("UPDATE record SET version = ? WHERE pair = ? AND ref = ?", (_NO_VERSION, self.pair, str(ref)))
