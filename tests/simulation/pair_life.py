@@ -239,6 +239,12 @@ class PairLife:
             answer = find(kind, key, values)
             for value, records in answer.items():
                 self.answers.setdefault(value, []).append(len(records))
+                hidden = [adapter.world.records[ref] for ref in adapter.world.hidden if ref in adapter.world.records]
+                if not self.dry:
+                    self.promises.sought_in_vain.pop(value, None)
+                    if any(one.ref.kind is kind and one.fields.get(key) == value for one in hidden):
+                        worlds = (self.house.desk, self.house.crm)
+                        self.promises.sought_in_vain[value] = {w.side: len(w.history) for w in worlds}
             return answer
 
         def wrote(writes: Sequence[Write]) -> Any:

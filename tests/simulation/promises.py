@@ -48,6 +48,8 @@ class Promises:
         """How far in its world's history each record had come when a poll last showed it."""
         self.absences: list[tuple[datetime, datetime, frozenset[Ref]]] = []
         """Since when something could have changed unseen, until when, and which records no run could see."""
+        self.sought_in_vain: dict[object, dict[Side, int]] = {}
+        """Addresses that were last looked for while the vendor hid who has them, and how long each history was then."""
         self.untagged: set[str] = set()
         """Tags that a person took away somewhere, or that went with a record."""
         self.tagged: dict[str, int] = {}

@@ -182,20 +182,31 @@ class Settled:
                     continue
                 if self._ticket_let_go(ticket.ref, matches):
                     continue
+                if person and self._was_not_shown(person.fields.get("email"), {ticket.ref, requester, *matches}):
+                    continue
                 if len(matches) == 1 and requester not in linked and str(requester) not in about and not touched:
                     require(self._never_worked(ticket), 6, f"{requester} matches {matches[0]} and is not linked")
 
     def _ticket_let_go(self, ticket: Ref, contacts: list[Ref]) -> bool:
-        """A person let all of it go, and nobody changed it since, nor the contact for whose sake it was given up."""
+        """A person let go all of it or of who matches it, and nobody changed it since, nor the contact that it was about."""
         return any(
-            _gave_up(review) == str(ticket)
+            _gave_up(review) in {str(ref) for ref in (ticket, *contacts)}
             and not any(
-                change.ref in (ticket, *(ref for ref in contacts if f" {ref}:" in review.detail["why"]))
+                change.ref in (ticket, *(ref for ref in contacts if f" {ref}:" in f" {review.detail['why']}"))
                 for world in (self.house.desk, self.house.crm)
                 for change in world.history[after[world.side] :]
                 if change.actor != US
             )
             for review, after in self.seen.dismissed
+        )
+
+    def _was_not_shown(self, address: object, refs: set[Ref]) -> bool:
+        """The vendor hid who has the address when it was looked for, and nobody changed these since: the stated limit."""
+        then = self.seen.sought_in_vain.get(address)
+        return then is not None and not any(
+            change.ref in refs and change.actor != US
+            for world in (self.house.desk, self.house.crm)
+            for change in world.history[then[world.side] :]
         )
 
     def _slipped_by(self, contact: Ref, ticket: Ref, requester: Ref) -> bool:
