@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from connector.apply import Applier
 from connector.apply_work import Applied, Settings
 from connector.batch import Batch
+from connector.content import content_print
 from connector.gather import Gathered
 from connector.journal import Journal
 from connector.journal.journal import SYNC
@@ -117,6 +118,11 @@ def _learn(run: Run, gathered: Gathered, batch: Batch) -> None:
             # What is to be said to them stays unsaid now, be it that no poll ever shows them closed.
             closed = {ref for ref, one in gathered.records.items() if ref.kind is Kind.TICKET and not one.open}
             run.journal.shut(run.journal.open_refs(closed))
+        settled = run.journal.versions(gathered.records.keys() - (set() if run.backfilling else batch.dirty.keys()))
+        for ref, version in settled.items():
+            # No poll has shown it so, and what it holds may be carried over. Should it be as before by then, that counts.
+            if version and version != content_print(gathered.records[ref], run.journal.prints, run.watched):
+                run.journal.unsee(ref)
         for ref in gathered.buried:
             run.journal.bury(ref, now, told=ref in batch.gone)
         back = set(run.journal.tombstones(gathered.records))

@@ -129,6 +129,7 @@ class Settled:
                 link.desk for link in links
                 if link.crm == note.parent and (t := self.house.desk.records.get(link.desk)) and t.open and not t.locked
                 and link.desk.kind is Kind.TICKET and not self._note_let_go(note, link.desk)
+                and not self._kept_from_us(self.house.desk, link.desk)
             ]  # fmt: skip
             if open_tickets and not self._is_history(self.house.crm, note, began):
                 on = [n for n in self.house.desk.notes.values() if token.split("v")[0] in n.body.text]
