@@ -1,10 +1,10 @@
-"""Promise 2: a value that was carried over before any poll showed it, and that was taken back before one did, is a change."""
+"""Promise 2: what was carried over before any poll showed it, and was taken back before one did, is a change."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from connector.sandbox.memory_terms import Call, Quirks
+from connector.sandbox.memory_terms import Quirks
 from tests.core.house import House
 
 NEW = "+12025550111"
