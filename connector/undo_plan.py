@@ -176,7 +176,8 @@ class _Undoing:
             self.left.append(Left(record.ref, name, why))
             return None
         # Where our write was heard of, or others followed, it is a person who put the value back: that travels as ever.
-        in_doubt = not self._others(record.ref, rows) and (rows[-1].key in self.unheard or self._restoring(record.ref))
+        unheard = rows[-1].key in self.unheard and not self._was_there(record.ref, rows[-1])
+        in_doubt = not self._others(record.ref, rows) and (unheard or self._restoring(record.ref))
         effects = Effects(
             bases=tuple(self._apart(record, name, target.before, rows[-1].after)) if in_doubt or not there else (),
             taken_back=tuple(change.part for change in rows),
@@ -200,6 +201,16 @@ class _Undoing:
         """An undo wrote to the record, and nobody has heard what became of it."""
         bases = (base for pair in self._pairs(ref) for base in self.bases.get(pair, {}).values())
         return any(ref.side in base.doubtful for base in bases)
+
+    def _was_there(self, ref: Ref, last: Change) -> bool:
+        """A later run found the value there, and so the merge base has it, though the answer to its write was lost."""
+        return any(
+            (base.desk if ref == desk else base.crm) == last.after and ref.side not in base.doubtful
+            for desk, crm in self._pairs(ref)
+            for rule in self.rules.fields_of(desk.kind, crm.kind)
+            if (rule.desk if ref == desk else rule.crm).field == last.name
+            and (base := self.bases.get((desk, crm), {}).get(rule.name)) is not None
+        )
 
     def _apart(self, record: Record, name: str, value: Value, written: str) -> Iterable[SetBase]:
         """The bases by which both sides agree to differ: this side's print moves, the other side's stays."""

@@ -187,6 +187,22 @@ def test_a_person_s_edit_after_an_undo_that_was_not_heard_of_and_arrived_travels
     journal.close()
 
 
+@pytest.mark.parametrize("fate", ["after", "answer lost"])
+def test_what_a_person_put_back_after_a_sync_had_found_the_write_that_was_not_heard_of_travels(
+    tmp_path: Path, fate: str
+) -> None:
+    house = Pair(tmp_path / "house", rewrites=False, holds=True)
+    house.clock.advance(60)
+    assert house.befalls(fate, house.sync) == ["update"]
+    run = house.run_id()
+    house.sync()
+    house.crm.edit(house.person, {"phone": OLD})
+    report = house.take_back(run)
+    assert (report.left, report.planned) == ((), 0)
+    house.rest()
+    assert house.phone == house.record(house.requester).fields["phone"] == OLD
+
+
 def test_what_the_vendor_makes_of_a_value_is_learnt_from_the_next_time_that_it_is_sent(tmp_path: Path) -> None:
     house = Pair(tmp_path / "house", rewrites=True, holds=True, policy=Policy.DESK)
     house.clock.advance(60)
