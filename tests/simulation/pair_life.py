@@ -175,7 +175,7 @@ class PairLife:
         if isinstance(self.failure, UsageError):
             self.windows.remove((since, until))
         self.fired("backfill")
-        self.right_person()
+        self.right_person(backfilled=True)
         return report
 
     def end_backfills(self) -> None:
@@ -184,14 +184,14 @@ class PairLife:
             for _ in range(8):
                 self.house.clock.advance(300)
                 self.run("backfill to its end", partial(connector.run.backfill, self.house.pair, since, until))
-                self.right_person()
+                self.right_person(backfilled=True)
                 if isinstance(self.failure, UsageError):
                     break
             else:
                 raise Broken(f"promise 4: the backfill since {since} never ends")
 
-    def right_person(self) -> None:
-        """Promise 11: what a run linked by address was found once, and not picked among several."""
+    def right_person(self, *, backfilled: bool = False) -> None:
+        """Promise 11: what a run (`backfilled`: a backfill) linked by address was found once, not picked among several."""
         journal = self.house.journal()
         try:
             self.promises.reports.append(f"{journal.dirty_errors()} {journal.reviews(state=None)}")
@@ -205,6 +205,9 @@ class PairLife:
                 continue
             hits = self.answers.get(str(person.fields.get("email")).casefold(), [])
             require(not hits or min(hits) <= 1, 11, f"{link.desk} was linked to {link.crm}, one of {hits} that match")
+        if backfilled:
+            then = {world.side: len(world.history) for world in (self.house.desk, self.house.crm)}
+            self.promises.backfilled |= dict.fromkeys(set(every) - known, then)
         self.linked = set(every)
 
     def world(self, ref: Ref) -> World:

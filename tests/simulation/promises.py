@@ -11,7 +11,7 @@ from connector.mapping.values import value_of
 from connector.model import Gone, Note, Record, Ref, Side, Visibility
 from connector.sandbox.memory_terms import US, Call, Change, Entry
 from connector.sandbox.memory_world import World
-from connector.state import Review, ReviewKind
+from connector.state import Link, Review, ReviewKind
 from tests.core.house import House
 from tests.simulation.people import CANARY
 from tests.simulation.terms import DERIVED, TOKEN, place, require, word
@@ -50,6 +50,8 @@ class Promises:
         """Since when something could have changed unseen, until when, and which records no run could see."""
         self.sought_in_vain: dict[object, dict[Side, int]] = {}
         """Addresses that were last looked for while the vendor hid who has them, and how long each history was then."""
+        self.backfilled: dict[Link, dict[Side, int]] = {}
+        """Links that a backfill made, and how long each history was then."""
         self.untagged: set[str] = set()
         """Tags that a person took away somewhere, or that went with a record."""
         self.tagged: dict[str, int] = {}

@@ -42,6 +42,8 @@ class Settled:
                 continue
             if self._kept_from_us(self.house.desk, link.desk) or self._kept_from_us(self.house.crm, link.crm):
                 continue
+            if self._backfilled_alone(link):
+                continue
             for rule in self.house.pair.rules.fields_of(desk.ref.kind, crm.ref.kind):
                 if not (rule.direction.reaches_crm and rule.direction.reaches_desk):
                     continue
@@ -51,6 +53,24 @@ class Settled:
                 equal = equal or self._agreed_to_differ(link, rule, here, there)
                 let_go = self._field_let_go({link.desk: rule.desk.field, link.crm: rule.crm.field})
                 require(equal or subject in asked or let_go, 2, f"{subject} differs, and nobody was asked")
+
+    def _backfilled_alone(self, link: Link) -> bool:
+        """A backfill, which leaves the help desk as it is, linked them for a closed ticket, and nobody changed either since.
+
+        The sync brings what the CRM has when either changes, or the ticket is opened.
+        """
+        then = self.seen.backfilled.get(link)
+        tickets = (t for t in self.house.desk.records.values() if link.desk in t.links.get(Role.REQUESTER, ()))
+        return (
+            then is not None
+            and link.role is Role.CONTACT
+            and not any(ticket.open for ticket in tickets)
+            and not any(
+                change.ref in (link.desk, link.crm) and change.actor != US
+                for world in (self.house.desk, self.house.crm)
+                for change in world.history[then[world.side] :]
+            )
+        )
 
     def _field_let_go(self, fields: dict[Ref, str]) -> bool:
         """A person let its update (or all of its record) go, and nobody changed the field on either side since."""
