@@ -15,8 +15,9 @@ from connector.model import Kind, Record, Ref, Side, Value
 from connector.operations import Effects, Operation, Plan, SetBase
 from connector.planning import read_apart
 from connector.reading import Reader
-from connector.state import Base, Intent, IntentState, Link, TagBase, make_key
+from connector.state import Base, Intent, IntentState, Link, make_key
 from connector.state_undo import Change, TakenBack, What
+from connector.undo_tags import UndoneTags, grouped, pairs_of
 
 _CREATED = "was made by this run, and records are never deleted; delete it there if it is not wanted"
 
@@ -64,16 +65,11 @@ class _Undoing:
         """The run is an undo itself."""
         self.unheard: set[str] = set()
         """The keys of writes whose answer never came."""
-        self.tags: Mapping[tuple[Ref, Ref], Sequence[TagBase]] = {}
-        self.then: Mapping[Ref, frozenset[str]] = {}
-        self.gave: set[tuple[Ref, str]] = set()
-        """The tags that the run gave."""
 
     def plan(self) -> UndoPlan:
         changes = self.journal.changes.of_run(self.run)
         intents = self.journal.intents_of_run(self.run)
         self.unheard = {intent.key for intent in intents if intent.state in (IntentState.SENT, IntentState.VOID)}
-        self.gave = {(change.ref, change.name) for change in changes if change.what is What.TAG_ADDED}
         by_ref: dict[Ref, list[Change]] = {}
         for change in changes:
             if not change.undone:
@@ -84,13 +80,14 @@ class _Undoing:
         others = sorted(ends - self.unreadable.keys())
         self.unreadable = {**self.unreadable, **read_apart(others, self.reader.fetch)}
         self.bases = self.journal.bases(link.desk for link in self.links)
-        self.tags = self.journal.tags(by_ref)
         self.later = self.journal.changes.since(self.run, by_ref)
-        self.then = {
-            ref: self._tags_then(record, rows)
-            for ref, rows in by_ref.items()
-            if (record := self.reader.records.get(ref)) is not None and not self._unwritable(ref, record)
-        }
+        self.tags = UndoneTags(
+            self.journal, self.rules, self.run, changes, links=self.links, unheard=self.unheard, restored=self.restored
+        )
+        for ref, rows in by_ref.items():
+            record = self.reader.records.get(ref)
+            if record is not None and not self._unwritable(ref, record):
+                self.tags.meet(record, rows)
         for ref, rows in sorted(by_ref.items()):
             self._record(ref, rows)
         kept = {change.key for change in changes}
@@ -117,7 +114,7 @@ class _Undoing:
         add: set[str] = set()
         remove: set[str] = set()
         written, there = Effects(), Effects()
-        for name, group in _grouped(rows, (What.FIELD,)).items():
+        for name, group in grouped(rows, (What.FIELD,)).items():
             found = self._field(record, name, group)
             if found is None:
                 continue
@@ -127,12 +124,12 @@ class _Undoing:
                 written = _joined(written, effects)
             else:
                 there = _joined(there, effects)
-        for tag, group in _grouped(rows, (What.TAG_ADDED, What.TAG_REMOVED)).items():
+        for tag, group in grouped(rows, (What.TAG_ADDED, What.TAG_REMOVED)).items():
             wanted = group[0].what is What.TAG_REMOVED
-            if why := self._stays(record, tag, group):
+            if why := self.tags.stays(record, tag, group):
                 self.left.append(Left(ref, f"tag {tag}", why))
                 continue
-            effects = self._tag(record, tag, wanted, group)
+            effects = self.tags.undo(record, tag, group, wanted=wanted, records=self.reader.records)
             if wanted == (tag in (record.tags or ())):
                 there = _joined(there, effects)
             else:
@@ -254,78 +251,8 @@ class _Undoing:
             return self.journal.prints.of(rule.to_crm(value) if side is Side.CRM else rule.to_desk(value))
         return None
 
-    def _tags_then(self, record: Record, rows: Sequence[Change]) -> frozenset[str]:
-        """The tags that a record has when this undo is done."""
-        groups = _grouped(rows, (What.TAG_ADDED, What.TAG_REMOVED)).items()
-        moved = {tag: group[0].what for tag, group in groups if not self._stays(record, tag, group)}
-        back = {tag for tag, what in moved.items() if what is What.TAG_REMOVED}
-        return ((record.tags or frozenset()) | back) - (moved.keys() - back)
-
     def _pairs(self, ref: Ref) -> list[tuple[Ref, Ref]]:
-        return sorted({(link.desk, link.crm) for link in self.links if ref in (link.desk, link.crm)})
-
-    def _stays(self, record: Record, tag: str, rows: Sequence[Change]) -> str:
-        """Why a tag is not put back as it was before the run; '' when it is, or is so already."""
-        held = tag in (record.tags or ())
-        made = What.TAG_ADDED if held else What.TAG_REMOVED
-        if rows[0].what is not made:
-            return ""
-        if held and self._given(record, tag):
-            return "a person gave it since"
-        if all(row.key in self.unheard for row in rows if row.what is made):  # its being there, or not, proves nothing
-            return f"this run or a person {'gave it' if held else 'took it off'}: the answer was lost; look at it there"
-        return ""
-
-    def _given(self, record: Record, tag: str) -> bool:
-        """Whether a tag that a run brought here has since been taken away, and then given here by a person."""
-        here, changes = record.ref.side, self.journal.changes
-        for desk, crm in self._pairs(record.ref):
-            other = crm if here is Side.DESK else desk
-            named = self.rules.tags and (self.rules.tags.to_crm if here is Side.DESK else self.rules.tags.to_desk)(tag)
-            again = (record.ref, tag) in changes.tagged_since(self.run, [record.ref])
-            if (other, named) in changes.untagged_since(self.run, [other]) and not again:
-                return True  # a sync carried on that it was gone here, and none brought it back
-            for row in self.tags.get((desk, crm), ()):
-                mine, theirs = (row.desk_tag, row.crm_tag) if here is Side.DESK else (row.crm_tag, row.desk_tag)
-                if not row.sure or mine != tag or row.origin is not here:
-                    continue
-                # What an undo gave back here, or this run carried on from here, is of this side by origin: a person's
-                # gift has travelled since.
-                ours = self.restored or (other, theirs) in self.gave
-                if not ours or (other, theirs) in changes.tagged_since(self.run, [other]):
-                    return True
-        return False
-
-    def _tag(self, record: Record, tag: str, wanted: bool, rows: Sequence[Change]) -> Effects:
-        """What the journal learns when the tag is as it was: where one side alone has it, it no longer travels."""
-        rules = self.rules.tags
-        apart: list[tuple[Ref, Ref, TagBase]] = []
-        drop: list[tuple[Ref, Ref, str]] = []
-        for desk, crm in self._pairs(record.ref) if rules else ():
-            assert rules is not None
-            if desk.kind is not Kind.TICKET or crm.kind not in rules.on:
-                continue
-            other = self.reader.records.get(crm if record.ref == desk else desk)
-            theirs = self.then.get(other.ref, other.tags or frozenset()) if other else frozenset()
-            held = [row for row in self.tags.get((desk, crm), ())
-                    if tag == (row.desk_tag if record.ref == desk else row.crm_tag)]  # fmt: skip
-            if held:
-                names = {(row.desk_tag, row.crm_tag) for row in held}
-            elif record.ref == desk:
-                names = {(tag, name) for name in (rules.to_crm(tag), *theirs) if name and name in theirs
-                         and (rules.to_desk(name) == tag or rules.to_crm(tag) == name)}  # fmt: skip
-                names = names or {(tag, name) for name in (rules.to_crm(tag),) if name}
-            else:
-                names = {(name, tag) for name in theirs if rules.to_crm(name) == tag}
-                names = names or {(name, tag) for name in (rules.to_desk(tag),) if name}
-            for desk_tag, crm_tag in sorted(names):
-                shown = (crm_tag if record.ref == desk else desk_tag) in theirs
-                if shown != wanted or other is None:  # who cannot be read now may have it
-                    origin = record.ref.side if wanted else record.ref.side.other
-                    apart.append((desk, crm, TagBase(desk_tag, crm_tag, origin, sure=False, apart=True)))
-                elif not wanted:
-                    drop.append((desk, crm, desk_tag))
-        return Effects(tags=tuple(apart), drop_tags=tuple(drop), taken_back=tuple(change.part for change in rows))
+        return pairs_of(self.links, ref)
 
     def _update(
         self, record: Record, fields: Mapping[str, Value], add: frozenset[str], remove: frozenset[str], effects: Effects
@@ -386,14 +313,6 @@ class _Undoing:
 
 def _why(error: Exception) -> str:
     return error.message if isinstance(error, DeskbridgeError) else f"internal error: {type(error).__name__}"
-
-
-def _grouped(rows: Iterable[Change], what: Sequence[What]) -> dict[str, list[Change]]:
-    found: dict[str, list[Change]] = {}
-    for change in rows:
-        if change.what in what:
-            found.setdefault(change.name, []).append(change)
-    return found
 
 
 def _joined(one: Effects, other: Effects) -> Effects:

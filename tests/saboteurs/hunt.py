@@ -18,7 +18,8 @@ from tests.saboteurs.planted import HINTS, SABOTEURS, Saboteur
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 500
-_TREE = ("connector", "mappings", "tests/__init__.py", "tests/core", "tests/simulation", "tests/transport", "setup.cfg")
+_TREE = ("connector", "mappings", "tests/__init__.py", "tests/core", "tests/simulation", "tests/transport", "tests/undo",
+         "setup.cfg")  # fmt: skip
 _LIVE = """
 import sys
 from tests.simulation.simulate import simulate

@@ -24,7 +24,7 @@ _CONFIRM, _DOUBTS, _ANSWERS = "connector/apply_confirm.py", "connector/apply_dou
 _PLAN_NOTES, _PLAN_UPDATE = "connector/plan_notes.py", "connector/plan_update.py"
 _APPLY, _PLANNING = "connector/apply.py", "connector/planning.py"
 _RUN_FRAME, _RUN_ROUNDS, _RUN_SYNC = "connector/run_frame.py", "connector/run_rounds.py", "connector/run_sync.py"
-_UNDO = "connector/undo_plan.py"
+_UNDO, _UNDO_TAGS = "connector/undo_plan.py", "connector/undo_tags.py"
 _LEDGER, _POLLED, _POLLING = "connector/journal/ledger.py", "connector/journal/polled.py", "connector/polling.py"
 
 SABOTEURS: tuple[Saboteur, ...] = (
@@ -327,7 +327,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
     bug(
         "a tag that an undo took off counts as new on the other side",
         "2",
-        _UNDO,
+        _UNDO_TAGS,
         "                if shown != wanted or other is None:",
         "                if shown and wanted:",
     ),
@@ -379,6 +379,38 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "        return {Ref.parse(row[0]) for row in rows}",
         "        return {Ref.parse(row[0]) for row in rows[:0]}",
         caught_by="tests/core/test_index_lag.py",
+    ),
+    bug(
+        "what a run meets behind its polls counts as known",
+        "2",
+        _RUN_ROUNDS,
+        "                run.journal.unsee(ref)",
+        "                pass",
+        caught_by="tests/core/test_as_before.py",
+    ),
+    bug(
+        "a ticket that no poll showed closed counts as open",
+        "6",
+        _RUN_ROUNDS,
+        "            run.journal.shut(run.journal.open_refs(closed))",
+        "            pass",
+        caught_by="tests/core/test_backfill.py",
+    ),
+    bug(
+        "an undo takes a tag for its run's that was gone meanwhile",
+        "2",
+        _UNDO_TAGS,
+        "            if (other, named) in changes.untagged_since(self.run, [other]) and not again:",
+        "            if False:",
+        caught_by="tests/undo/test_undo.py",
+    ),
+    bug(
+        "an undo does not know that a sync found what nobody had heard of",
+        "2",
+        _UNDO,
+        "rows[-1].key in self.unheard and not self._was_there(record.ref, rows[-1])",
+        "rows[-1].key in self.unheard",
+        caught_by="tests/undo/test_rewritten.py",
     ),
 )
 
