@@ -114,15 +114,7 @@ def _learn(run: Run, gathered: Gathered, batch: Batch) -> None:
                 ref for ref in gathered.snapshot.sources if ref in gathered.records and gathered.records[ref].open
             ]
             run.journal.mark_dirty(SYNC, run.journal.closed_refs(still_open))
-        if not run.backfilling:
-            # What is to be said to them stays unsaid now, be it that no poll ever shows them closed.
-            closed = {ref for ref, one in gathered.records.items() if ref.kind is Kind.TICKET and not one.open}
-            run.journal.shut(run.journal.open_refs(closed))
-        settled = run.journal.versions(gathered.records.keys() - (set() if run.backfilling else batch.dirty.keys()))
-        for ref, version in settled.items():
-            # No poll has shown it so, and what it holds may be carried over. Should it be as before by then, that counts.
-            if version and version != content_print(gathered.records[ref], run.journal.prints, run.watched):
-                run.journal.unsee(ref)
+        _unsettle(run, gathered, batch)
         for ref in gathered.buried:
             run.journal.bury(ref, now, told=ref in batch.gone)
         back = set(run.journal.tombstones(gathered.records))
@@ -134,3 +126,15 @@ def _learn(run: Run, gathered: Gathered, batch: Batch) -> None:
         for ref, prints in gathered.waits.items():
             run.journal.wait(ref, prints)
         run.journal.shown(gathered.shown, now)
+
+
+def _unsettle(run: Run, gathered: Gathered, batch: Batch) -> None:
+    """Has the next poll look at what this run meets otherwise than a poll last showed it, be it as before by then."""
+    if not run.backfilling:
+        # What is to be said to them stays unsaid now, and when they are opened again that is to be noticed.
+        closed = {ref for ref, one in gathered.records.items() if ref.kind is Kind.TICKET and not one.open}
+        run.journal.shut(run.journal.open_refs(closed))
+    settled = run.journal.versions(gathered.records.keys() - (set() if run.backfilling else batch.dirty.keys()))
+    for ref, version in settled.items():
+        if version and version != content_print(gathered.records[ref], run.journal.prints, run.watched):
+            run.journal.unsee(ref)  # what it holds now may be carried over
