@@ -394,7 +394,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
         _RUN_ROUNDS,
         "        run.journal.shut(run.journal.open_refs(closed))",
         "        pass",
-        caught_by="tests/core/test_backfill.py",
+        caught_by="tests/core/test_opened_again.py",
     ),
     bug(
         "an undo takes a tag for its run's that was gone meanwhile",
