@@ -169,6 +169,17 @@ class Undone:
             self.anew.add((ref, name, value))
         return found
 
+    def first_heard(self, change: Change, name: str, origin: Ref) -> bool:
+        """It comes from where a person wrote it, and the undone writes came from elsewhere: those two had yet to meet."""
+        journal = self.house.journal()
+        try:
+            again = journal.intents(keys=[change.key or ""])
+            undone = journal.intents(keys=[key for key, field in self.back if key and field == name])
+        finally:
+            journal.close()
+        sources = {intent.source for intent in undone.values() if intent.target == str(change.ref)}
+        return origin not in sources and any(intent.source == origin for intent in again.values())
+
     def _since(self, ref: Ref, name: str) -> set[Ref]:
         """The records that it is linked with since an undo took this tag or field's value from it. A survivor is none."""
         world = self.house.crm if ref.side is Side.DESK else self.house.desk
