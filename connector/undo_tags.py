@@ -59,10 +59,10 @@ class UndoneTags:
     def _given(self, record: Record, tag: str) -> bool:
         """Whether a tag that a run brought here has since been taken away, and then given here by a person."""
         here, changes = record.ref.side, self.journal.changes
+        again = (record.ref, tag) in changes.tagged_since(self.run, [record.ref])
+        named = self.rules.tags and (self.rules.tags.to_crm if here is Side.DESK else self.rules.tags.to_desk)(tag)
         for desk, crm in self._pairs(record.ref):
             other = crm if here is Side.DESK else desk
-            named = self.rules.tags and (self.rules.tags.to_crm if here is Side.DESK else self.rules.tags.to_desk)(tag)
-            again = (record.ref, tag) in changes.tagged_since(self.run, [record.ref])
             if (other, named) in changes.untagged_since(self.run, [other]) and not again:
                 return True  # a sync carried on that it was gone here, and none brought it back
             for row in self.tags.get((desk, crm), ()):
