@@ -168,14 +168,14 @@ class PairLife:
             until = now if self.random.random() < 0.5 else None
             self.windows.append((since, until))
         self.answers.clear()
-        sent = len(self.house.desk_adapter.log)
+        sent, before = len(self.house.desk_adapter.log), self.lengths()
         report = self.run(f"backfill {why}", partial(connector.run.backfill, self.house.pair, since, until))
         wrote = [c.name for c in self.house.desk_adapter.log[sent:] if c.writes and c.name != "look_up"]
         require(not wrote, 13, f"a backfill wrote to the help desk: {wrote[:1]}")
         if isinstance(self.failure, UsageError):
             self.windows.remove((since, until))
         self.fired("backfill")
-        self.right_person(backfilled=True)
+        self.right_person(backfill_began=before)
         return report
 
     def end_backfills(self) -> None:
@@ -183,15 +183,23 @@ class PairLife:
         for since, until in self.windows:
             for _ in range(8):
                 self.house.clock.advance(300)
+                before = self.lengths()
                 self.run("backfill to its end", partial(connector.run.backfill, self.house.pair, since, until))
-                self.right_person(backfilled=True)
+                self.right_person(backfill_began=before)
                 if isinstance(self.failure, UsageError):
                     break
             else:
                 raise Broken(f"promise 4: the backfill since {since} never ends")
 
-    def right_person(self, *, backfilled: bool = False) -> None:
-        """Promise 11: what a run (`backfilled`: a backfill) linked by address was found once, not picked among several."""
+    def lengths(self) -> dict[Side, int]:
+        """How long each history is."""
+        return {world.side: len(world.history) for world in (self.house.desk, self.house.crm)}
+
+    def right_person(self, *, backfill_began: dict[Side, int] | None = None) -> None:
+        """Promise 11: what a run linked by address was found once, and not picked among several.
+
+        `backfill_began`: it was a backfill, and the histories were so long before it.
+        """
         journal = self.house.journal()
         try:
             self.promises.reports.append(f"{journal.dirty_errors()} {journal.reviews(state=None)}")
@@ -205,9 +213,8 @@ class PairLife:
                 continue
             hits = self.answers.get(str(person.fields.get("email")).casefold(), [])
             require(not hits or min(hits) <= 1, 11, f"{link.desk} was linked to {link.crm}, one of {hits} that match")
-        if backfilled:
-            then = {world.side: len(world.history) for world in (self.house.desk, self.house.crm)}
-            self.promises.backfilled |= dict.fromkeys(set(every) - known, then)
+        if backfill_began is not None:
+            self.promises.backfilled |= dict.fromkeys(set(every) - known, backfill_began)
         self.linked = set(every)
 
     def world(self, ref: Ref) -> World:
@@ -246,8 +253,7 @@ class PairLife:
                 if not self.dry:
                     self.promises.sought_in_vain.pop(value, None)
                     if any(one.ref.kind is kind and one.fields.get(key) == value for one in hidden):
-                        worlds = (self.house.desk, self.house.crm)
-                        self.promises.sought_in_vain[value] = {w.side: len(w.history) for w in worlds}
+                        self.promises.sought_in_vain[value] = self.lengths()
             return answer
 
         def wrote(writes: Sequence[Write]) -> Any:
@@ -272,8 +278,7 @@ class PairLife:
                     self.say(f"decided {review.kind} {choice}")
                     if choice == "dismiss":
                         self.fired("dismissed")
-                        worlds = (self.house.desk, self.house.crm)
-                        self.promises.dismissed.append((review, {w.side: len(w.history) for w in worlds}))
+                        self.promises.dismissed.append((review, self.lengths()))
         finally:
             journal.close()
 

@@ -51,7 +51,7 @@ class Promises:
         self.sought_in_vain: dict[object, dict[Side, int]] = {}
         """Addresses that were last looked for while the vendor hid who has them, and how long each history was then."""
         self.backfilled: dict[Link, dict[Side, int]] = {}
-        """Links that a backfill made, and how long each history was then."""
+        """Links that a backfill made, and how long each history was before it."""
         self.untagged: set[str] = set()
         """Tags that a person took away somewhere, or that went with a record."""
         self.tagged: dict[str, int] = {}

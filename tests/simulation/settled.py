@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from connector.mapping.rules import FieldRule
 from connector.model import Kind, Note, Record, Ref, Role, Side, Value, Visibility
@@ -12,6 +12,8 @@ from connector.sandbox.memory_world import World
 from connector.state import Link, Review, ReviewKind
 from tests.simulation.promises import Promises
 from tests.simulation.terms import TOKEN, place, require, word
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Settled:
@@ -42,8 +44,6 @@ class Settled:
                 continue
             if self._kept_from_us(self.house.desk, link.desk) or self._kept_from_us(self.house.crm, link.crm):
                 continue
-            if self._backfilled_alone(link):
-                continue
             for rule in self.house.pair.rules.fields_of(desk.ref.kind, crm.ref.kind):
                 if not (rule.direction.reaches_crm and rule.direction.reaches_desk):
                     continue
@@ -52,25 +52,27 @@ class Settled:
                 equal = word(rule.desk.field, here) == word(rule.crm.field, there)
                 equal = equal or self._agreed_to_differ(link, rule, here, there)
                 let_go = self._field_let_go({link.desk: rule.desk.field, link.crm: rule.crm.field})
+                let_go = let_go or (there is not None and self._for_the_sync(link, blank=here is None))
                 require(equal or subject in asked or let_go, 2, f"{subject} differs, and nobody was asked")
 
-    def _backfilled_alone(self, link: Link) -> bool:
+    def _for_the_sync(self, link: Link, *, blank: bool) -> bool:
         """A backfill, which leaves the help desk as it is, linked them for a closed ticket, and nobody changed either since.
 
-        The sync brings what the CRM has when either changes, or the ticket is opened.
+        The sync brings what the CRM has when either changes or the ticket is opened, where the help desk has nothing
+        (`blank`) or the CRM's record is newer by both vendors' clocks, be it by a write of ours. The rest the backfill
+        was to bring.
         """
         then = self.seen.backfilled.get(link)
         tickets = (t for t in self.house.desk.records.values() if link.desk in t.links.get(Role.REQUESTER, ()))
-        return (
-            then is not None
-            and link.role is Role.CONTACT
-            and not any(ticket.open for ticket in tickets)
-            and not any(
-                change.ref in (link.desk, link.crm) and change.actor != US
-                for world in (self.house.desk, self.house.crm)
-                for change in world.history[then[world.side] :]
-            )
+        if then is None or link.role is not Role.CONTACT or any(ticket.open for ticket in tickets):
+            return False
+        ends = ((self.house.desk, link.desk), (self.house.crm, link.crm))
+        since = [c for world, ref in ends for c in world.history[then[world.side] :] if c.ref == ref and c.actor != US]
+        desk, crm = (
+            max((c.at for c in world.history[: then[world.side]] if c.ref == ref), default=_NEVER)
+            for world, ref in ends
         )
+        return not since and (blank or crm >= desk)
 
     def _field_let_go(self, fields: dict[Ref, str]) -> bool:
         """A person let its update (or all of its record) go, and nobody changed the field on either side since."""
