@@ -67,7 +67,8 @@ class Settled:
         if then is None or link.role is not Role.CONTACT or any(ticket.open for ticket in tickets):
             return False
         ends = ((self.house.desk, link.desk), (self.house.crm, link.crm))
-        since = [c for world, ref in ends for c in world.history[then[world.side] :] if c.ref == ref and c.actor != US]
+        later = (c for world, ref in ends for c in world.history[then[world.side] :] if c.ref == ref and c.actor != US)
+        since = [change for change in later if change.action != "noted"]  # a note on it is no change of the record
         desk, crm = (
             max((c.at for c in world.history[: then[world.side]] if c.ref == ref), default=_NEVER)
             for world, ref in ends
