@@ -211,6 +211,8 @@ class Promises:
             return
         if self._decided(ref, rule.name):
             return
+        theirs = rule.crm if ref.side is Side.DESK else rule.desk
+        carried_back = carried_back and not self.undone.carried_anew(ref, value, theirs)
         require(not carried_back, 3, f"{place}: what the other vendor made of our value came back as a change")
         if value is None:
             return

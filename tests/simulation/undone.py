@@ -169,6 +169,10 @@ class Undone:
             self.anew.add((ref, name, value))
         return found
 
+    def carried_anew(self, ref: Ref, value: object, theirs: Path) -> bool:
+        """What the other side has of this value came anew, by a record that was linked since an undo took it."""
+        return any((end, theirs.field, value) in self.anew for end in self.others(ref))
+
     def first_heard(self, change: Change, name: str, origin: Ref) -> bool:
         """It comes from where a person wrote it, and the undone writes came from elsewhere: those two had yet to meet."""
         journal = self.house.journal()
