@@ -67,11 +67,11 @@ class UndoneTags:
                 return True  # a sync carried on that it was gone here, and none brought it back
             for row in self.tags.get((desk, crm), ()):
                 mine, theirs = (row.desk_tag, row.crm_tag) if here is Side.DESK else (row.crm_tag, row.desk_tag)
-                if not row.sure or mine != tag or row.origin is not here:
+                if mine != tag or row.origin is not here or not (row.sure or row.apart):
                     continue
                 # What an undo gave back here, or this run carried on from here, is of this side by origin: a person's
-                # gift has travelled since.
-                ours = self.restored or (other, theirs) in self.gave
+                # gift has travelled since, be it that an undo has taken it from there again.
+                ours = self.restored or row.apart or (other, theirs) in self.gave
                 if not ours or (other, theirs) in changes.tagged_since(self.run, [other]):
                     return True
         return False

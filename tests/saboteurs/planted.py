@@ -405,6 +405,14 @@ SABOTEURS: tuple[Saboteur, ...] = (
         caught_by="tests/undo/test_undo.py",
     ),
     bug(
+        "an undo that is done twice takes a tag off that it had left",
+        "2",
+        _UNDO_TAGS,
+        "if mine != tag or row.origin is not here or not (row.sure or row.apart):",
+        "if mine != tag or row.origin is not here or not row.sure:",
+        caught_by="tests/undo/test_beside_others.py",
+    ),
+    bug(
         "an undo does not know that a sync found what nobody had heard of",
         "2",
         _UNDO,

@@ -386,3 +386,25 @@ def test_a_ticket_that_missed_a_value_gets_it_after_the_undo_that_restores_it(ho
     assert [house.record(ref).fields["priority"] for ref in (one, two)] == ["high", "low"]
     assert house.record(deal).fields["custom.Priority"] == "low"
     at_rest(house)
+
+
+def test_a_tag_that_a_sync_carried_on_from_where_an_undo_gave_it_back_stays_there_however_often_that_is_undone(
+    house: House,
+) -> None:
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    ticket = house.ticket(requester)
+    house.desk.tag(ticket, "late")
+    house.sync()
+    house.crm.untag(deal, "late")
+    house.sync()
+    take_back(house)
+    gave = last_run(house)
+    assert ["late" in (house.record(ref).tags or ()) for ref in (ticket, contact, deal)] == [True, True, False]
+    house.crm.untag(contact, "late")  # before a sync saw that both have it again
+    assert house.sync().written == {"crm update": 1}
+    first = take_back(house, gave)
+    assert [(one.ref, one.what) for one in first.left] == [(ticket, "tag late")]
+    again = take_back(house, gave)
+    assert (again.planned, again.left) == (0, first.left)
+    at_rest(house)
