@@ -272,6 +272,7 @@ class Promises:
                 again = again and not any(rule and self._decided(end, rule.name, here) for end in others)
                 theirs = rule and (rule.crm if change.ref.side is Side.DESK else rule.desk)
                 again = again and not (theirs and self.undone.met_anew(change.ref, field, value, theirs))
+                again = again and not self.undone.was_left(change.ref, field, value)
                 origin = self.persons.get(word(field, value))
                 again = again and not (origin and self.undone.first_heard(change, field, origin[0]))
                 require(not again, 2, f"{change.ref} {field} was undone, and we wrote it again")

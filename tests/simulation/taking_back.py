@@ -59,6 +59,7 @@ def _a_run(life: PairLife) -> int:
 def _undo(life: PairLife, run: int, why: str) -> Any:
     known = life.promises.undone
     report = life.run(f"undo {run} {why}", partial(undo, life.house.pair, run), takes_back=run)
+    known.left |= {(one.ref, one.what) for one in report.left} if report else set()
     life.fired("undo")
     if any(write in known.undoing for write in known.sent.get(run, ())):
         life.fired("undo of an undo")

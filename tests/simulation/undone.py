@@ -42,6 +42,8 @@ class Undone:
         """In which step we last gave each record each tag."""
         self.notes: set[tuple[str, str]] = set()
         """The notes whose copies undos took away, or found deleted, by token and place."""
+        self.left: set[tuple[Ref, str]] = set()
+        """Fields that undos listed, and left as they were."""
         self.looks: list[tuple[datetime, datetime]] = []
         """When each sync that polled everything began, and when it ended."""
         self.overwritten = 0
@@ -183,6 +185,15 @@ class Undone:
             journal.close()
         sources = {intent.source for intent in undone.values() if intent.target == str(change.ref)}
         return origin not in sources and any(intent.source == origin for intent in again.values())
+
+    def was_left(self, ref: Ref, name: str, value: object) -> bool:
+        """Another record that shares the field by way of the other side holds the value, for an undo left it there."""
+        world = self.house.desk if ref.side is Side.DESK else self.house.crm
+        sharing = {record for end in self.others(ref) for record in self.others(end)} & world.records.keys()
+        return any(
+            (one, name) in self.left and word(name, world.records[one].fields.get(name)) == word(name, value)
+            for one in sharing
+        )
 
     def _since(self, ref: Ref, name: str) -> set[Ref]:
         """The records that it is linked with since an undo took this tag or field's value from it. A survivor is none."""
