@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from connector.adapter import Create, Outcome, Update
+from connector.adapter import AddNote, Create, EditNote, Outcome, PutEntry, Update
 from connector.apply_work import Applied, Work
 from connector.content import Watched, content_print, note_print
 from connector.journal import Journal
@@ -60,7 +60,9 @@ class Confirmer:
         if isinstance(op.write, Create) and made is not None:
             self.made[op.target] = made
         with self.journal.transaction():
-            self.journal.settle_intent(op.key, IntentState.DONE, result=made)
+            self.journal.settle_intent(
+                op.key, IntentState.DONE, result=made, version=self._note_version(op, outcome, found)
+            )
             self._effects(op.effects, outcome, now, found=found)
             self._recognise(op, outcome, work)
             self._stored(op, outcome)
@@ -72,6 +74,12 @@ class Confirmer:
             applied.found += 1
         else:
             applied.written[f"{op.side} {op.write.name}"] += 1
+
+    def _note_version(self, op: Operation, outcome: Outcome, found: bool) -> str | None:
+        """By which an undo knows a note that nobody edited since. One that was found may hold a person's words by then."""
+        if found or not isinstance(op.write, AddNote | EditNote | PutEntry) or not outcome.version:
+            return None
+        return self.journal.prints.text(outcome.version)
 
     def _effects(self, effects: Effects, outcome: Outcome | None, now: datetime, *, found: bool = False) -> None:
         for link in effects.links:

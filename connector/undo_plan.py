@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from connector.adapter import Adapter, DeleteNote, Update
-from connector.errors import DeskbridgeError, MappingError
+from connector.errors import MappingError
 from connector.journal import Journal
 from connector.mapping.rules import FieldRule, Rules
 from connector.mapping.values import value_of
@@ -17,6 +17,7 @@ from connector.planning import read_apart
 from connector.reading import Reader
 from connector.state import Base, Intent, IntentState, Link, make_key
 from connector.state_undo import Change, TakenBack, What
+from connector.undo_notes import UndoneNotes, in_words
 from connector.undo_tags import UndoneTags, grouped, pairs_of
 
 _CREATED = "was made by this run, and records are never deleted; delete it there if it is not wanted"
@@ -90,6 +91,7 @@ class _Undoing:
                 self.tags.meet(record, rows)
         for ref, rows in sorted(by_ref.items()):
             self._record(ref, rows)
+        self.notes = UndoneNotes(self.journal, self.reader, [one for one in intents if one.attempts], self.rules.entry)
         kept = {change.key for change in changes}
         for intent in intents:
             self._write(intent, kept)
@@ -144,7 +146,7 @@ class _Undoing:
         if gone is not None and gone.merged_into is not None:
             return f"it was merged into {gone.merged_into} since"
         if ref in self.unreadable:
-            return f"it cannot be read ({_why(self.unreadable[ref])}); undo again once it can"
+            return f"it cannot be read ({in_words(self.unreadable[ref])}); undo again once it can"
         if record is None:
             return "it is gone"
         if record.locked:
@@ -293,10 +295,12 @@ class _Undoing:
             why = f"{self.adapters[made.side].name} lets no program delete notes; delete it there if it is not wanted"
             self.left.append(Left(made, intent.name, why))
             return
-        rows = [row for row in self.journal.sent([intent.source]).get(intent.source, {}).values() if row.target == made]
-        parent = rows[0].parent if rows else Ref.parse(intent.target)
+        if reason := self.notes.stays(made):
+            self.left.append(Left(made, intent.name, reason))
+            return
+        parent = self.notes.parents[made]
         write = DeleteNote(key=self._key("delete", intent.key), ref=made, parent=parent)
-        effects = Effects(unsent=tuple(rows), taken_back=(TakenBack(intent.key),))
+        effects = Effects(unsent=self.notes.rows[made], taken_back=(TakenBack(intent.key),))
         self._add(write, parent, made, f"this run wrote it for {intent.source}", effects)
 
     def _add(self, write: Update | DeleteNote, target: Ref, source: Ref, why: str, effects: Effects) -> None:
@@ -309,10 +313,6 @@ class _Undoing:
 
     def _key(self, *parts: str) -> str:
         return make_key(self.identity, "undo", str(self.run), *parts)
-
-
-def _why(error: Exception) -> str:
-    return error.message if isinstance(error, DeskbridgeError) else f"internal error: {type(error).__name__}"
 
 
 def _joined(one: Effects, other: Effects) -> Effects:

@@ -29,9 +29,9 @@ _SHOWN = 30
 def command(face: Face, run: str, pair: str | None, dry_run: bool, yes: bool) -> int:
     """Take back what RUN (a number of `deskbridge status`) wrote, where the vendors allow.
 
-    Fields and tags return to what they were, if nobody changed them since; notes and timeline entries are deleted where
-    that can be done. Records that were made are never deleted. What is left is listed (exit code 3), and the next sync
-    does not do it all again. Stopped or killed, the same command goes on where it was.
+    Fields and tags return to what they were, if nobody changed them since; timeline entries, and notes that nobody edited,
+    are deleted where that can be done. Records that were made are never deleted. What is left is listed (exit code 3), and
+    the next sync does not do it all again. Stopped or killed, the same command goes on where it was.
     """
     from connector.commands._plans import preview_data, show_preview
     from connector.commands._progress import progress

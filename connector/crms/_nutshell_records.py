@@ -256,8 +256,11 @@ def read_notes(
 
 
 def note_version(row: Json) -> str:
-    """A token of the note's text, since a note may be edited within a day and shows no change time."""
-    return hashlib.sha256(str(row.get("body") or "").encode()).hexdigest()[:20]
+    """A token of the note's text, since a note may be edited within a day and shows no change time.
+
+    Line ends and outer blanks do not count: whether the answer to a write shows them as later reads do is not documented.
+    """
+    return hashlib.sha256(note_body(row).text.strip().encode()).hexdigest()[:20]
 
 
 def note_body(row: Json) -> Body:

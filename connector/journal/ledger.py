@@ -109,12 +109,29 @@ class Ledger(Rows):
         self.settle_intent(sent.key, IntentState.DONE, result=sent.target)
 
     def settle_intent(
-        self, key: str, state: IntentState, *, result: Ref | None = None, error: str | None = None
+        self,
+        key: str,
+        state: IntentState,
+        *,
+        result: Ref | None = None,
+        error: str | None = None,
+        version: str | None = None,
     ) -> None:
+        """`version`: the fingerprint of a note's version as the write's own answer gave it."""
         self.store.run(
-            "UPDATE intent SET state = ?, result = COALESCE(?, result), error = ? WHERE pair = ? AND key = ?",
-            (state, str(result) if result else None, error[:300] if error else None, self.pair, key),
+            "UPDATE intent SET state = ?, result = COALESCE(?, result), error = ?, version = COALESCE(?, version)"
+            " WHERE pair = ? AND key = ?",
+            (state, str(result) if result else None, error[:300] if error else None, version, self.pair, key),
         )
+
+    def left_as(self, notes: Iterable[Ref]) -> dict[Ref, str]:
+        """The fingerprint of the version in which our last write left each note; '' where its own answer did not tell."""
+        rows = self.rows_in(
+            "SELECT at, result, version FROM intent WHERE pair = ? AND state = 'done' AND name <> 'note.delete'"
+            " AND result IN",
+            notes,
+        )
+        return {Ref.parse(result): version for _, result, version in sorted(rows)}
 
     def intents(self, state: IntentState | None = None, keys: Iterable[str] | None = None) -> dict[str, Intent]:
         """The intents of a state, or those with these keys."""

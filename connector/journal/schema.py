@@ -88,4 +88,12 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "CREATE INDEX recent_at ON recent (pair, at)",
         ),
     ),
+    (
+        "0008-note-version",
+        (
+            # The keyed fingerprint of the version in which a write left a note, where its answer told.
+            "ALTER TABLE intent ADD COLUMN version TEXT NOT NULL DEFAULT ''",
+            "CREATE INDEX intent_result ON intent (pair, result)",
+        ),
+    ),
 )

@@ -318,6 +318,13 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "bases=(),",
     ),
     bug(
+        "an undo takes a note away with what a person wrote into it",
+        "2",
+        "connector/undo_notes.py",
+        '        return "" if self.journal.prints.text(note.version) == left_as else _EDITED',
+        '        return ""',
+    ),
+    bug(
         "a note that an undo took away is written again",
         "1",
         _UNDO,
@@ -425,6 +432,7 @@ SABOTEURS: tuple[Saboteur, ...] = (
 HINTS = {
     "an undo takes back what a person wrote since": 4,
     "the sync after an undo does it all again": 69,
+    "an undo takes a note away with what a person wrote into it": 12,
     "a note that an undo took away is written again": 4,
     "a tag that an undo took off counts as new on the other side": 4,
     "a cursor that is a time has no overlap": 119,

@@ -82,6 +82,7 @@ class PairLife:
         self.undoing = Random(f"{life.seed} undo")
         self.undoes = self.undoing.random() < 0.3
         """Somebody takes runs back in this life. It draws from a source of its own, as what is spoilt does."""
+        self.rewording = Random(f"{life.seed} reworded")
         self.hurrying = Random(f"{life.seed} hurried")
         self.hurries = self.hurrying.random() < 0.4
         """People act in the very moment of a run, before it and after it."""

@@ -113,5 +113,6 @@ _STEPS: tuple[tuple[Callable[[PairLife], None], float], ...] = (
 EVERY_FAULT = frozenset(faults.FAULTS) | {
     "backfill", "brake", "half vanished", "cursor expired", "poison", "unreadable in poll",
     "in one moment", "dismissed", "vendor's clock wrong", "values rewritten", "undo", "undo cut short", "undo of an undo",
+    "note of ours edited before an undo",
 }  # fmt: skip
 """What must have happened in a thousand seeds, or they have tested less than they say."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from connector.errors import DeskbridgeError, JournalError
 from connector.undo import preview_undo, undo
 from tests.simulation.faults import FAULTS, befall
 from tests.simulation.pair_life import PairLife, sent
+from tests.simulation.people import CANARY
 from tests.simulation.terms import require
 
 
@@ -20,6 +22,7 @@ def take_back(life: PairLife) -> None:
     random = life.undoing
     run = _a_run(life)
     life.promises.check()
+    _reword(life, run)
     if random.random() < 0.3:
         _preview(life, run)
     cut_short = False
@@ -54,6 +57,18 @@ def _a_run(life: PairLife) -> int:
     if undos and random.random() < 0.25:
         return random.choice(undos)
     return random.choice(wrote[:4] if wrote and random.random() < 0.9 else runs)
+
+
+def _reword(life: PairLife, run: int) -> None:
+    """A salesperson writes something into a note that the run added, now and then."""
+    crm, sent = life.house.crm, life.promises.undone.sent.get(run, {})
+    ours = sorted({change.ref for change in crm.history if change.key in sent and change.ref in crm.notes})
+    if ours and life.rewording.random() < 0.4:
+        ref = life.rewording.choice(ours)
+        body = crm.notes[ref].body
+        crm.edit_note(ref, replace(body, text=f"With a promise, {CANARY}. {body.text}"), by="seller")
+        life.say(f"a salesperson writes into {ref}")
+        life.fired("note of ours edited before an undo")
 
 
 def _undo(life: PairLife, run: int, why: str) -> Any:

@@ -77,6 +77,7 @@ class Undone:
         if change.action in ("note.delete", "entry.delete"):
             made = next(c for c in world.history if c.ref == change.ref)
             require(made.key in wrote, 7, f"{what} took away {change.ref}, which that run did not write")
+            require(not edited(world, change.ref), 2, f"{what} took away {change.ref} with a person's words")
             self._note_taken(change.before)
             return
         require(change.action == "edit", 1, f"{what} made {change.ref}")
@@ -245,9 +246,33 @@ class Undone:
                     for name in write.fields:
                         self._returned(world, change, name, run, left, unreadable)
                 elif change.action in ("note", "entry") and world.capabilities.note_delete:
-                    there = change.ref in world.notes or change.ref in world.entries
-                    hidden = isinstance(change.after, Note) and change.after.parent in world.hidden
-                    require(not there or hidden, 2, f"the undo of run {run} left {change.ref}, and nobody was told")
+                    self._gone(world, change, run, left, unreadable)
+
+    def _gone(self, world: World, change: Change, run: int, left: set[tuple[Ref, str]], unreadable: set[Ref]) -> None:
+        """A note or entry that the run added is gone, or listed for a reason."""
+        note = world.notes.get(change.ref)
+        if note is None and change.ref not in world.entries:
+            return
+        if note is not None and note.parent in world.hidden:
+            return
+        listed = any(ref.id == change.ref.id and what in ("note", "entry") for ref, what in left)
+        require(listed, 2, f"the undo of run {run} left {change.ref}, and nobody was told")
+        assert note is not None, "an entry's text is not read"
+        unread = not unreadable.isdisjoint({note.ref, note.parent} | {n.ref for n in world.notes_of(note.parent)})
+        moved = world.last_change(note.ref).action == "merge"
+        may_stay = unread or moved or edited(world, note.ref) or self._unheard(change)
+        require(may_stay, 2, f"the undo of run {run} listed {note.ref}, which nobody edited")
+
+    def _unheard(self, change: Change) -> bool:
+        """No answer told how a write of ours left the note."""
+        journal = self.house.journal()
+        try:
+            intent = journal.intents(keys=[change.key or ""])[change.key or ""]
+            same = journal.intents_of(intent.source).values()
+            known = journal.left_as([intent.result]) if intent.result else {}
+        finally:
+            journal.close()
+        return not all(known.values()) or any(one.state not in (IntentState.DONE, IntentState.UNDONE) for one in same)
 
     def _of(self, run: int) -> dict[str, Write]:
         """What the run sent and heard of; what a later run sent again is that one's."""
@@ -334,6 +359,14 @@ class Undone:
     def brought_back(self, ref: Ref, name: str, previous: object, value: object) -> bool:
         """A sync's write gives a field again what an undo had taken from it."""
         return value is not None and (word(name, previous), word(name, value)) in self.apart.get((ref, name), ())
+
+
+def edited(world: World, ref: Ref) -> bool:
+    """A person wrote into the note since we last did, at a time that its version can tell from ours."""
+    written = [c for c in world.history if c.ref == ref and c.action in ("note", "note.edit")]
+    ours = [c.after.version for c in written if c.actor == US and isinstance(c.after, Note)]
+    last = written[-1] if written else None
+    return last is not None and last.actor != US and isinstance(last.after, Note) and last.after.version not in ours
 
 
 def _survivor(world: World, ref: Ref) -> Ref | None:

@@ -73,8 +73,8 @@ def test_an_undo_costs_one_write_for_each_record_and_note(house: House) -> None:
     report = take_back(house)
     assert report.written == {"desk update": 1, "crm update": 2, "crm note.delete": 2}
     # Desk: the ticket, the requester whose tags and fields decide what the bases say, the ticket's update.
-    # CRM: contact and deal read at once, an update of each, two notes taken away.
-    assert (house.desk_adapter.calls - before[0], house.crm_adapter.calls - before[1]) == (3, 5)
+    # CRM: contact and deal read at once, the notes of each, an update of each, two notes taken away.
+    assert (house.desk_adapter.calls - before[0], house.crm_adapter.calls - before[1]) == (3, 7)
 
 
 def test_the_next_syncs_do_not_do_it_again(house: House) -> None:
