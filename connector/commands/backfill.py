@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 import click
 
+from connector.commands._dates import Moment, window
 from connector.commands._face import Face
 from connector.commands._options import config_option, json_option, pair_option, quiet_option
 
@@ -14,20 +16,21 @@ _SAMPLE = 200
 
 @click.command(epilog="Example: deskbridge backfill --since 2024-01-01 --yes")
 @pair_option
-@click.option("--since", type=click.DateTime(), required=True, help="Tickets last changed since then (UTC).")
-@click.option("--until", type=click.DateTime(), help="And before then (UTC); else until now.")
+@click.option("--since", type=Moment(), required=True, help="Tickets last changed since then (UTC).")
+@click.option("--until", type=Moment(), help="And before then (UTC); else until now.")
 @click.option("--again", is_flag=True, help="Go through a window that is done once more, after a change of mapping.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
 @json_option
 @quiet_option
 @click.pass_obj
-def command(face: Face, pair: str | None, since: object, until: object, again: bool, yes: bool) -> int:
+def command(
+    face: Face, pair: str | None, since: datetime | None, until: datetime | None, again: bool, yes: bool
+) -> int:
     """Carry over history: tickets last changed in a window, page by page, into the CRM alone.
 
     Shows first what a sample of it would write, and asks. Stopped or killed, the same command goes on where it was.
     """
-    from connector.commands._dates import window
     from connector.commands._plans import duration, show_preview
     from connector.commands._runs import run_pairs
     from connector.connect import open_pair

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
+from connector.commands._dates import Moment, window
 from connector.commands._face import Face
 from connector.commands._options import config_option, json_option, pair_option
 
 
 @click.command(epilog="Example: deskbridge plan --pair main --limit 20")
 @pair_option
-@click.option("--since", type=click.DateTime(), help="Plan a backfill of tickets changed since then (UTC).")
-@click.option("--until", type=click.DateTime(), help="With --since: changed before then (UTC).")
+@click.option("--since", type=Moment(), help="Plan a backfill of tickets changed since then (UTC).")
+@click.option("--until", type=Moment(), help="With --since: changed before then (UTC).")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Look at N records at most.")
 @config_option
 @json_option
 @click.pass_obj
-def command(face: Face, pair: str | None, since: object, until: object, limit: int | None) -> int:
+def command(face: Face, pair: str | None, since: datetime | None, until: datetime | None, limit: int | None) -> int:
     """Show what a sync would write, and why; writes nothing, not even the journal."""
-    from connector.commands._dates import window
     from connector.commands._plans import preview_data, show_preview
     from connector.connect import open_pair
     from connector.run import preview

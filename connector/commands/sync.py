@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
+from connector.commands._dates import Moment
 from connector.commands._face import Face
 from connector.commands._options import config_option, json_option, pair_option, quiet_option
 
@@ -15,26 +18,24 @@ from connector.commands._options import config_option, json_option, pair_option,
 )
 @click.option(
     "--since",
-    type=click.DateTime(),
+    type=Moment(),
     help="Read both sides from then on (UTC), where a stored place is no longer taken.",
 )
 @config_option
 @json_option
 @quiet_option
 @click.pass_obj
-def command(face: Face, pair: str | None, max_writes: int | None, since: object) -> int:
+def command(face: Face, pair: str | None, max_writes: int | None, since: datetime | None) -> int:
     """Bring both sides up to date: every pair, or the one named. This is what cron calls.
 
     The first sync starts now; history is carried over by `deskbridge backfill`.
     """
-    from connector.commands._dates import window
     from connector.commands._runs import run_pairs
     from connector.run import sync
 
-    begin, _ = window(since, None)
     return run_pairs(
         face,
         pair,
         "sync",
-        lambda one, stop, wrote, _: sync(one, max_writes=max_writes, since=begin, stop=stop, progress=wrote),
+        lambda one, stop, wrote, _: sync(one, max_writes=max_writes, since=since, stop=stop, progress=wrote),
     )

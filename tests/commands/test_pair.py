@@ -82,6 +82,14 @@ def test_a_window_that_cannot_be_is_refused(call: Any, configured: Path, args: t
     assert call(*args).code == 2
 
 
+@pytest.mark.parametrize("word", ["yesterday", "2024-13-01", "31.01.2024", "0001-01-01T00:00+14:00"])
+def test_what_is_no_date_is_answered_with_how_to_write_one(call: Any, configured: Path, word: str) -> None:
+    said = call("backfill", "--since", word)
+    assert said.code == 2
+    assert f"'{word}' is no date; write 2025-01-31, or 2025-01-31T09:30 (UTC)." in said.err
+    assert "%Y" not in said.err + call("backfill", "--help").out
+
+
 def test_the_whole_way(call: Any, configured: Path) -> None:
     """A backfill writes, a second has nothing to do, and status, why and review tell of it."""
     done = call("backfill", "--since", "2020-01-01", "--yes", "--json")
