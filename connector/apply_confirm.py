@@ -14,7 +14,7 @@ from connector.journal.journal import SYNC
 from connector.mapping.values import value_of
 from connector.model import Kind, Ref, Side
 from connector.operations import Effects, Operation, Plan, SetBase
-from connector.state import Base, IntentState, Link, ReviewKind, unheard
+from connector.state import Base, IntentState, Link, ReviewKind, TagBase, unheard
 from connector.transport import Clock
 
 _OLDER = "an older value"
@@ -35,6 +35,8 @@ class Confirmer:
         self.written: set[Ref] = set()
         self.halves: set[tuple[Ref, Ref, str, Side]] = set()
         """The sides of bases that this run has set by themselves."""
+        self.lone: set[tuple[Ref, Ref, str, Side]] = set()
+        """The sides that alone have a tag since a write of this run."""
 
     def settle_quiet(self, plan: Plan, work: Work, applied: Applied) -> None:
         """Records what a plan settles without a request: agreements, finds, reviews, and refs with nothing left to do."""
@@ -87,7 +89,7 @@ class Confirmer:
         for base in effects.bases:
             self.set_base(base, outcome, found=found)
         for desk, crm, tag in effects.tags:
-            self.journal.set_tag(desk, self.made.get(crm, crm), tag)
+            self._set_tag(desk, self.made.get(crm, crm), tag, written=outcome is not None)
         for desk, crm, name in effects.drop_tags:
             self.journal.drop_tag(desk, crm, name)
         if effects.sent is not None:
@@ -102,6 +104,15 @@ class Confirmer:
         self.journal.changes.take_back(effects.taken_back, self.run)
         for review in effects.ruled:
             self.journal.close_review(review, "done", now)
+
+    def _set_tag(self, desk: Ref, crm: Ref, tag: TagBase, *, written: bool) -> None:
+        """Where an undo takes a tag from both sides, one alone has it until both writes are heard of; then neither has."""
+        if tag.apart and written:
+            self.lone.add((desk, crm, tag.desk_tag, tag.origin))
+            if (desk, crm, tag.desk_tag, tag.origin.other) in self.lone:
+                self.journal.drop_tag(desk, crm, tag.desk_tag)
+                return
+        self.journal.set_tag(desk, crm, tag)
 
     def set_base(self, base: SetBase, outcome: Outcome | None, *, found: bool = False, heard: bool = True) -> None:
         """Records a merge base, with what the answer shows to be stored on the written side.

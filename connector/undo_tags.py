@@ -60,6 +60,8 @@ class UndoneTags:
         """Whether a tag that a run brought here has since been taken away, and then given here by a person."""
         here, changes = record.ref.side, self.journal.changes
         again = (record.ref, tag) in changes.tagged_since(self.run, [record.ref])
+        if (record.ref, tag) in changes.untagged_since(self.run, [record.ref]) and not again:
+            return True  # a sync took it off here, and none brought it back
         named = self.rules.tags and (self.rules.tags.to_crm if here is Side.DESK else self.rules.tags.to_desk)(tag)
         for desk, crm in self._pairs(record.ref):
             other = crm if here is Side.DESK else desk
@@ -79,7 +81,7 @@ class UndoneTags:
     def undo(
         self, record: Record, tag: str, rows: Sequence[Change], *, wanted: bool, records: Mapping[Ref, Record]
     ) -> Effects:
-        """What the journal learns when the tag is as it was: where one side alone has it, it no longer travels."""
+        """What the journal learns when the tag is as it was: as long as one side alone has it, it does not travel."""
         rules = self.rules.tags
         apart: list[tuple[Ref, Ref, TagBase]] = []
         drop: list[tuple[Ref, Ref, str]] = []
@@ -101,8 +103,9 @@ class UndoneTags:
                 names = {(name, tag) for name in theirs if rules.to_crm(name) == tag}
                 names = names or {(name, tag) for name in (rules.to_desk(tag),) if name}
             for desk_tag, crm_tag in sorted(names):
-                shown = (crm_tag if record.ref == desk else desk_tag) in theirs
-                if shown != wanted or other is None:  # who cannot be read now may have it
+                named = crm_tag if record.ref == desk else desk_tag
+                # Who cannot be read now may have it. One from whom it goes as well keeps it where that write fails.
+                if other is None or (named in theirs) != wanted or (not wanted and named in (other.tags or ())):
                     origin = record.ref.side if wanted else record.ref.side.other
                     apart.append((desk, crm, TagBase(desk_tag, crm_tag, origin, sure=False, apart=True)))
                 elif not wanted:
