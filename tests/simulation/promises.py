@@ -149,14 +149,17 @@ class Promises:
 
     def _first_is_hidden(self, world: World, change: Change) -> bool:
         """A vendor that hides the record which it made, long after its settle time, is believed: the stated limit."""
-        now = self.house.clock.now()
-        gone = {ref for since, until, hidden in self.absences if since <= now <= until for ref in hidden}
+        hidden = self._hidden_now()
         return change.action == "create" and any(
-            earlier.key == change.key and earlier.ref in gone for earlier in world.history[: change.seq - 1]
+            earlier.key == change.key and earlier.ref in hidden for earlier in world.history[: change.seq - 1]
         )
 
+    def _hidden_now(self) -> set[Ref]:
+        now = self.house.clock.now()
+        return {ref for since, until, hidden in self.absences if since <= now <= until for ref in hidden}
+
     def _first_is_merged(self, world: World, change: Change) -> bool:
-        """A person merged what we made before its answer was recorded, and what survives is gone or bears no address of it.
+        """A person merged what we made before its answer was recorded; what survives is gone, hidden or without its address.
 
         Then neither a look-up nor a match can tell that it ever was.
         """
@@ -164,7 +167,8 @@ class Promises:
                   if c.key == change.key and c.action == "create" and c.ref in self.merged]  # fmt: skip
         if not merged or not isinstance(change.after, Record) or any(map(self._known_to_be_made, merged)):
             return False
-        survivors = [world.records[end] for end in map(self._survivor, merged) if end in world.records]
+        there = world.records.keys() - self._hidden_now()
+        survivors = [world.records[end] for end in map(self._survivor, merged) if end in there]
         return not any(_addresses(change.after) & _addresses(record) for record in survivors)
 
     def _survivor(self, ref: Ref) -> Ref:

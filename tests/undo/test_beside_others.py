@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from connector.adapter import Update
-from connector.errors import Forbidden, OutcomeUnknown, Unauthorized
+from connector.errors import OutcomeUnknown, Unauthorized
 from connector.model import Gone, Record, Ref, Side
 from connector.run import sync
 from connector.sandbox.memory_terms import Call, Crash
@@ -386,80 +386,4 @@ def test_a_ticket_that_missed_a_value_gets_it_after_the_undo_that_restores_it(ho
         pass
     assert [house.record(ref).fields["priority"] for ref in (one, two)] == ["high", "low"]
     assert house.record(deal).fields["custom.Priority"] == "low"
-    at_rest(house)
-
-
-def test_a_tag_that_a_sync_carried_on_from_where_an_undo_gave_it_back_stays_there_however_often_that_is_undone(
-    house: House,
-) -> None:
-    requester, contact = house.customer()
-    deal = house.deal(contact)
-    ticket = house.ticket(requester)
-    house.desk.tag(ticket, "late")
-    house.sync()
-    house.crm.untag(deal, "late")
-    house.sync()
-    take_back(house)
-    gave = last_run(house)
-    assert ["late" in (house.record(ref).tags or ()) for ref in (ticket, contact, deal)] == [True, True, False]
-    house.crm.untag(contact, "late")  # before a sync saw that both have it again
-    assert house.sync().written == {"crm update": 1}
-    first = take_back(house, gave)
-    assert [(one.ref, one.what) for one in first.left] == [(ticket, "tag late")]
-    again = take_back(house, gave)
-    assert (again.planned, again.left) == (0, first.left)
-    at_rest(house)
-
-
-def test_of_a_tag_that_goes_from_both_sides_neither_is_given_again_where_only_one_could_go(house: House) -> None:
-    requester, contact = house.customer()
-    deal = house.deal(contact)
-    ticket = house.ticket(requester)
-    house.desk.tag(ticket, "late")
-    house.sync()
-    house.crm.untag(deal, "late")
-    house.sync()
-    take_back(house)  # gives ticket and contact the tag again
-    gave = last_run(house)
-    fired = []
-
-    def forbid(call: Call) -> None:
-        if call.name == "update":
-            fired.append(call)
-            raise Forbidden("the credentials may not do this")
-
-    def tagged() -> list[bool]:
-        return ["late" in (house.record(ref).tags or ()) for ref in (ticket, contact)]
-
-    house.crm_adapter.before = forbid
-    assert take_back(house, gave).exit_code == 3
-    house.crm_adapter.before = lambda call: None
-    assert (len(fired), tagged()) == (1, [False, True])
-    house.desk.edit(ticket, {"subject": "Printer still on fire"})  # it is looked at again
-    house.sync()
-    assert tagged() == [False, True]
-    assert take_back(house, gave).exit_code == 0
-    assert tagged() == [False, False]
-    house.desk.tag(ticket, "late")  # by a person, before any sync saw that neither has it
-    house.sync()
-    assert tagged() == [True, True]
-    at_rest(house)
-
-
-def test_a_tag_that_a_later_sync_took_off_and_a_person_gave_anew_is_that_persons(house: House) -> None:
-    requester, contact = house.customer()
-    deal = house.deal(contact)
-    ticket = house.ticket(requester)
-    house.sync()
-    house.crm.tag(deal, "vip")
-    house.sync()
-    run = last_run(house)
-    house.crm.untag(deal, "vip")
-    house.sync()
-    assert "vip" not in (house.record(ticket).tags or ())
-    house.desk.tag(ticket, "vip")
-    report = take_back(house, run)
-    assert (report.planned, [(one.ref, one.what) for one in report.left]) == (0, [(ticket, "tag vip")])
-    house.sync()
-    assert ["vip" in (house.record(ref).tags or ()) for ref in (ticket, contact, deal)] == [True, True, True]
     at_rest(house)
