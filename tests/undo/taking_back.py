@@ -22,6 +22,13 @@ def take_back(house: House, run: int | None = None) -> UndoReport:
     return report
 
 
+def at_rest(house: House) -> None:
+    """The next syncs have nothing to do."""
+    for _ in range(3):
+        report = house.sync()
+        assert (report.writes, report.planned) == (0, 0)
+
+
 class Watcher:
     """The simulation's own checks, told what is sent to a house's vendors and what is taken back."""
 

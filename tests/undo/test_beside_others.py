@@ -14,15 +14,9 @@ from connector.run import sync
 from connector.sandbox.memory_terms import Call, Crash
 from connector.undo import preview_undo
 from tests.core.house import House
-from tests.undo.taking_back import last_run, take_back
+from tests.undo.taking_back import at_rest, last_run, take_back
 
 OLD, NEW = "+12025550100", "+12025550101"
-
-
-def at_rest(house: House) -> None:
-    for _ in range(3):
-        report = house.sync()
-        assert (report.writes, report.planned) == (0, 0)
 
 
 def two_customers(house: House) -> tuple[tuple[Ref, Ref], tuple[Ref, Ref], int]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from connector.errors import Forbidden
 from connector.sandbox.memory_terms import Call
 from tests.core.house import House
-from tests.undo.taking_back import last_run, take_back
-from tests.undo.test_beside_others import at_rest
+from tests.undo.taking_back import at_rest, last_run, take_back
 
 
 def test_a_tag_that_a_sync_carried_on_from_where_an_undo_gave_it_back_stays_there_however_often_that_is_undone(
