@@ -9,17 +9,15 @@ import click
 from connector.errors import UsageError
 
 
-class Moment(click.ParamType):
-    """A date, or a date and a time; aware, in UTC."""
-
-    name = "date"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            moment = datetime.fromisoformat(str(value))
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no date; write 2025-01-31, or 2025-01-31T09:30 (UTC).", param, ctx)
+def moment(_ctx: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+    """The callback of an option that takes a date, or a date and a time: aware, in UTC."""
+    if value is None:
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{value!r} is no date; write 2025-01-31, or 2025-01-31T09:30 (UTC).") from None
 
 
 def window(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:

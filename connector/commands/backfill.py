@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from connector.commands._dates import Moment, window
+from connector.commands._dates import moment, window
 from connector.commands._face import Face
 from connector.commands._options import config_option, json_option, pair_option, quiet_option
 
@@ -16,8 +16,8 @@ _SAMPLE = 200
 
 @click.command(epilog="Example: deskbridge backfill --since 2024-01-01 --yes")
 @pair_option
-@click.option("--since", type=Moment(), required=True, help="Tickets last changed since then (UTC).")
-@click.option("--until", type=Moment(), help="And before then (UTC); else until now.")
+@click.option("--since", metavar="DATE", callback=moment, required=True, help="Tickets last changed since then (UTC).")
+@click.option("--until", metavar="DATE", callback=moment, help="And before then (UTC); else until now.")
 @click.option("--again", is_flag=True, help="Go through a window that is done once more, after a change of mapping.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option

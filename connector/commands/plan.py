@@ -6,15 +6,15 @@ from datetime import datetime
 
 import click
 
-from connector.commands._dates import Moment, window
+from connector.commands._dates import moment, window
 from connector.commands._face import Face
 from connector.commands._options import config_option, json_option, pair_option
 
 
 @click.command(epilog="Example: deskbridge plan --pair main --limit 20")
 @pair_option
-@click.option("--since", type=Moment(), help="Plan a backfill of tickets changed since then (UTC).")
-@click.option("--until", type=Moment(), help="With --since: changed before then (UTC).")
+@click.option("--since", metavar="DATE", callback=moment, help="Plan a backfill of tickets changed since then (UTC).")
+@click.option("--until", metavar="DATE", callback=moment, help="With --since: changed before then (UTC).")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Look at N records at most.")
 @config_option
 @json_option

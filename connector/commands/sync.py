@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from connector.commands._dates import Moment
+from connector.commands._dates import moment
 from connector.commands._face import Face
 from connector.commands._options import config_option, json_option, pair_option, quiet_option
 
@@ -18,7 +18,8 @@ from connector.commands._options import config_option, json_option, pair_option,
 )
 @click.option(
     "--since",
-    type=Moment(),
+    metavar="DATE",
+    callback=moment,
     help="Read both sides from then on (UTC), where a stored place is no longer taken.",
 )
 @config_option
