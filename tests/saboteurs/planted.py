@@ -328,15 +328,15 @@ SABOTEURS: tuple[Saboteur, ...] = (
         "a note that an undo took away is written again",
         "1",
         _UNDO,
-        "        effects = Effects(unsent=tuple(rows), taken_back=(TakenBack(intent.key),))",
+        "        effects = Effects(unsent=self.notes.rows[made], taken_back=(TakenBack(intent.key),))",
         "        effects = Effects()",
     ),
     bug(
         "a tag that an undo took off counts as new on the other side",
         "2",
         _UNDO_TAGS,
-        "                if shown != wanted or other is None:",
-        "                if shown and wanted:",
+        "if other is None or (named in theirs) != wanted or (not wanted and named in (other.tags or ())):",
+        "if named in theirs and wanted:",
     ),
     bug(
         "two values of one field travel round a ring at once",
