@@ -51,7 +51,10 @@ class Applier:
         self.run = run
         self.settings = settings or Settings()
         self.stop, self.progress = stop, progress
-        self.confirmer = Confirmer(journal, clock, run=run, stream=stream, watched=watched, keep=self.settings.keep)
+        self.confirmer = Confirmer(
+            journal, clock, run=run, stream=stream, watched=watched, keep=self.settings.keep,
+            settle=max(adapter.capabilities.settle for adapter in adapters.values()),
+        )  # fmt: skip
         self.rights = Rights(journal, stream, run)
         self.answers = Answers(
             adapters, journal, clock, self.confirmer, self.rights, run=run, stream=stream,

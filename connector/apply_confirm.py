@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 
 from connector.adapter import AddNote, Create, EditNote, Outcome, PutEntry, Update
 from connector.apply_work import Applied, Work
@@ -25,10 +26,21 @@ class Confirmer:
     """Records what is settled, each answer in one transaction."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, *, run: int, stream: str, watched: Watched, keep: bool = False
+        self,
+        journal: Journal,
+        clock: Clock,
+        *,
+        run: int,
+        stream: str,
+        watched: Watched,
+        keep: bool = False,
+        settle: float = 0.0,
     ) -> None:
-        """`keep`: remembers what the vendor made of written values, so that they can be undone."""
-        self.journal, self.clock = journal, clock
+        """`keep`: remembers what the vendor made of written values, so that they can be undone.
+
+        `settle`: seconds for which a write that nobody heard of may still land.
+        """
+        self.journal, self.clock, self.settle = journal, clock, settle
         self.run, self.stream, self.watched, self.keep = run, stream, watched, keep
         self.made: dict[Ref, Ref] = {}
         """The records that creates of this run made, by their pending refs."""
@@ -112,7 +124,19 @@ class Confirmer:
             if (desk, crm, tag.desk_tag, tag.origin.other) in self.lone:
                 self.journal.drop_tag(desk, crm, tag.desk_tag)
                 return
+        elif not tag.apart and not self.landing.isdisjoint((desk, crm)):
+            held = [row for row in self.journal.tags([desk]).get((desk, crm), ()) if row.desk_tag == tag.desk_tag]
+            if any(row.apart for row in held):  # an undo may be about to take it from one side: that says nothing yet
+                self.journal.mark_dirty(SYNC, [desk])
+                return
         self.journal.set_tag(desk, crm, tag)
+
+    @cached_property
+    def landing(self) -> set[Ref]:
+        """What updates of earlier runs may still change, without anybody having heard of them."""
+        since = self.clock.now() - timedelta(seconds=self.settle)
+        flying = self.journal.in_flight(since)
+        return {Ref.parse(one.target) for one in flying if one.name == "update" and one.run != self.run}
 
     def set_base(self, base: SetBase, outcome: Outcome | None, *, found: bool = False, heard: bool = True) -> None:
         """Records a merge base, with what the answer shows to be stored on the written side.

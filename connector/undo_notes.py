@@ -39,13 +39,21 @@ class UndoneNotes:
         self.found: dict[Ref, Note] = {}
         self.unread: dict[Ref, Exception] = {}
         """Records whose notes cannot be read, each with why."""
-        listed = _are_notes(entry, reader.adapters[Side.CRM].capabilities.entries)
-        self._read([made for made in added if made.kind is Kind.NOTE or listed])
-        self.written = journal.left_as(added)
+        can = {side: adapter.capabilities for side, adapter in reader.adapters.items()}
+        listed = _are_notes(entry, can[Side.CRM].entries)
+        self.sought = {
+            made: at for made, at in self.parents.items()
+            if (made.kind is Kind.NOTE or listed) and can[made.side].note_delete and at.kind in can[made.side].note_parents
+        }  # fmt: skip
+        """Those whose text an adapter reads, and where they stand."""
+        self._read()
+        self.written = journal.left_as(self.sought)
 
     def stays(self, made: Ref) -> str:
         """Why a note is left; '' when it says what we wrote, is gone, or is an entry whose text no adapter reads."""
-        if (error := self.unread.get(self.parents[made])) is not None:
+        if made not in self.sought:
+            return ""
+        if (error := self.unread.get(self.sought[made])) is not None:
             return f"it cannot be read ({in_words(error)}); undo again once it can"
         if (note := self.found.get(made)) is None:
             return ""
@@ -53,12 +61,9 @@ class UndoneNotes:
             return _UNSURE
         return "" if self.journal.prints.text(note.version) == left_as else _EDITED
 
-    def _read(self, made: Sequence[Ref]) -> None:
-        can = {side: adapter.capabilities for side, adapter in self.reader.adapters.items()}
-        made = [one for one in made if can[one.side].note_delete]
-        at = {one: self.parents[one] for one in made if self.parents[one].kind in can[one.side].note_parents}
-        self.unread = read_apart(sorted(set(at.values())), self._notes)
-        missed = {parent for one, parent in at.items() if one not in self.found and parent not in self.unread}
+    def _read(self) -> None:
+        self.unread = read_apart(sorted(set(self.sought.values())), self._notes)
+        missed = {at for made, at in self.sought.items() if made not in self.found and at not in self.unread}
         self.unread |= read_apart(sorted(missed), self.reader.fetch_linked)
         self.unread |= {ref: self.reader.unread[ref] for ref in missed & self.reader.unread.keys()}
         moved = {ref: now for ref in missed if (now := self.reader.now(ref)) != ref}  # a merge took its notes along

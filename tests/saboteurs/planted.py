@@ -436,6 +436,14 @@ SABOTEURS: tuple[Saboteur, ...] = (
         caught_by="tests/undo/test_tags_on_both_sides.py",
     ),
     bug(
+        "a tag that an undo may still take off counts as agreed",
+        "2",
+        _CONFIRM,
+        "            if any(row.apart for row in held):",
+        "            if False:",
+        caught_by="tests/undo/test_tags_on_both_sides.py",
+    ),
+    bug(
         "an undo does not know that a sync found what nobody had heard of",
         "2",
         _UNDO,

@@ -153,3 +153,13 @@ def test_how_we_left_a_note_is_kept_as_a_keyed_fingerprint(house: House) -> None
         assert note.version not in {row[0] for row in journal.store.rows("SELECT version FROM intent")}
     finally:
         journal.close()
+
+
+def test_an_entry_that_is_no_note_goes_though_the_notes_beside_it_cannot_be_read(house: House) -> None:
+    requester, contact = house.customer()
+    house.ticket(requester)
+    house.sync()
+    run = last_run(house)
+    house.crm.spoilt.add(house.crm_note(contact, "a promise").ref)
+    report = take_back(house, run)
+    assert (report.left, house.crm.entries) == ((), {})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from connector.errors import Forbidden
-from connector.sandbox.memory_terms import Call
+from connector.errors import Forbidden, OutcomeUnknown
+from connector.run import sync
+from connector.sandbox.memory_terms import US, Call
+from connector.undo import undo
 from tests.core.house import House
 from tests.undo.taking_back import at_rest, last_run, take_back
 
@@ -81,4 +83,57 @@ def test_a_tag_that_a_later_sync_took_off_and_a_person_gave_anew_is_that_persons
     assert (report.planned, [(one.ref, one.what) for one in report.left]) == (0, [(ticket, "tag vip")])
     house.sync()
     assert ["vip" in (house.record(ref).tags or ()) for ref in (ticket, contact, deal)] == [True, True, True]
+    at_rest(house)
+
+
+def test_a_write_of_an_undo_that_lands_after_the_next_sync_costs_the_other_side_nothing(house: House) -> None:
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    ticket = house.ticket(requester)
+    house.sync()
+    house.crm.tag(deal, "vip")
+    house.sync()
+    run, late = last_run(house), []
+
+    def delay(call: Call) -> None:
+        if call.name == "update" and not late:
+            late.append(call)
+            house.desk.later(45, lambda: house.desk.untag(ticket, "vip", by=US))
+            raise OutcomeUnknown("no answer to the update")
+
+    house.desk_adapter.before = delay
+    undo(house.pair, run)
+    house.clock.advance(5)
+    house.desk.edit(ticket, {"subject": "Printer still on fire"})
+    sync(house.pair)  # both sides still have it
+    house.clock.advance(60)
+    for _ in range(2):
+        house.sync()
+        tagged = ["vip" in (house.record(ref).tags or ()) for ref in (ticket, deal)]
+        assert (len(late), tagged) == (1, [False, True])
+    at_rest(house)
+
+
+def test_a_write_of_an_undo_that_never_lands_is_forgotten_once_it_cannot_any_more(house: House) -> None:
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    ticket = house.ticket(requester)
+    house.sync()
+    house.crm.tag(deal, "vip")
+    house.sync()
+
+    def lose(call: Call) -> None:
+        if call.name == "update":
+            house.desk_adapter.before = lambda call: None
+            raise OutcomeUnknown("no answer to the update")
+
+    house.desk_adapter.before = lose
+    undo(house.pair, last_run(house))
+    house.clock.advance(5)
+    house.desk.edit(ticket, {"subject": "Printer still on fire"})
+    sync(house.pair)
+    house.sync()
+    house.crm.untag(deal, "vip")
+    house.sync()
+    assert "vip" not in (house.record(ticket).tags or ()), "what a person takes off travels as ever"
     at_rest(house)
