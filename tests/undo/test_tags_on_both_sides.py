@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from connector.errors import Forbidden, OutcomeUnknown
+from connector.model import Ref
 from connector.run import sync
 from connector.sandbox.memory_terms import US, Call
 from connector.undo import undo
 from tests.core.house import House
 from tests.undo.taking_back import at_rest, last_run, take_back
+
+
+def brought(house: House) -> tuple[Ref, Ref, Ref]:
+    """A tag that the last run brought from a deal to its ticket: ticket, contact and deal."""
+    requester, contact = house.customer()
+    deal = house.deal(contact)
+    ticket = house.ticket(requester)
+    house.sync()
+    house.crm.tag(deal, "vip")
+    house.sync()
+    return ticket, contact, deal
 
 
 def test_a_tag_that_a_sync_carried_on_from_where_an_undo_gave_it_back_stays_there_however_often_that_is_undone(
@@ -68,12 +80,7 @@ def test_of_a_tag_that_goes_from_both_sides_neither_is_given_again_where_only_on
 
 
 def test_a_tag_that_a_later_sync_took_off_and_a_person_gave_anew_is_that_persons(house: House) -> None:
-    requester, contact = house.customer()
-    deal = house.deal(contact)
-    ticket = house.ticket(requester)
-    house.sync()
-    house.crm.tag(deal, "vip")
-    house.sync()
+    ticket, contact, deal = brought(house)
     run = last_run(house)
     house.crm.untag(deal, "vip")
     house.sync()
@@ -87,12 +94,7 @@ def test_a_tag_that_a_later_sync_took_off_and_a_person_gave_anew_is_that_persons
 
 
 def test_a_write_of_an_undo_that_lands_after_the_next_sync_costs_the_other_side_nothing(house: House) -> None:
-    requester, contact = house.customer()
-    deal = house.deal(contact)
-    ticket = house.ticket(requester)
-    house.sync()
-    house.crm.tag(deal, "vip")
-    house.sync()
+    ticket, _, deal = brought(house)
     run, late = last_run(house), []
 
     def delay(call: Call) -> None:
@@ -115,12 +117,7 @@ def test_a_write_of_an_undo_that_lands_after_the_next_sync_costs_the_other_side_
 
 
 def test_a_write_of_an_undo_that_never_lands_is_forgotten_once_it_cannot_any_more(house: House) -> None:
-    requester, contact = house.customer()
-    deal = house.deal(contact)
-    ticket = house.ticket(requester)
-    house.sync()
-    house.crm.tag(deal, "vip")
-    house.sync()
+    ticket, _, deal = brought(house)
 
     def lose(call: Call) -> None:
         if call.name == "update":
