@@ -22,9 +22,8 @@ def brought(house: House) -> tuple[Ref, Ref, Ref]:
     return ticket, contact, deal
 
 
-def test_a_tag_that_a_sync_carried_on_from_where_an_undo_gave_it_back_stays_there_however_often_that_is_undone(
-    house: House,
-) -> None:
+def given_back(house: House) -> tuple[Ref, Ref, int]:
+    """A tag that an undo gave to a ticket and its contact again, for it had gone from their deal; the undo's run."""
     requester, contact = house.customer()
     deal = house.deal(contact)
     ticket = house.ticket(requester)
@@ -33,8 +32,23 @@ def test_a_tag_that_a_sync_carried_on_from_where_an_undo_gave_it_back_stays_ther
     house.crm.untag(deal, "late")
     house.sync()
     take_back(house)
-    gave = last_run(house)
     assert ["late" in (house.record(ref).tags or ()) for ref in (ticket, contact, deal)] == [True, True, False]
+    return ticket, contact, last_run(house)
+
+
+def test_a_tag_that_went_from_both_sides_travels_as_ever_once_a_person_gives_it_to_one(house: House) -> None:
+    ticket, contact, gave = given_back(house)
+    assert take_back(house, gave).written == {"desk update": 1, "crm update": 1}
+    house.desk.tag(ticket, "late")  # before any sync saw that neither has it
+    house.sync()
+    assert "late" in (house.record(contact).tags or ())
+    at_rest(house)
+
+
+def test_a_tag_that_a_sync_carried_on_from_where_an_undo_gave_it_back_stays_there_however_often_that_is_undone(
+    house: House,
+) -> None:
+    ticket, contact, gave = given_back(house)
     house.crm.untag(contact, "late")  # before a sync saw that both have it again
     assert house.sync().written == {"crm update": 1}
     first = take_back(house, gave)
@@ -45,15 +59,7 @@ def test_a_tag_that_a_sync_carried_on_from_where_an_undo_gave_it_back_stays_ther
 
 
 def test_of_a_tag_that_goes_from_both_sides_neither_is_given_again_where_only_one_could_go(house: House) -> None:
-    requester, contact = house.customer()
-    deal = house.deal(contact)
-    ticket = house.ticket(requester)
-    house.desk.tag(ticket, "late")
-    house.sync()
-    house.crm.untag(deal, "late")
-    house.sync()
-    take_back(house)  # gives ticket and contact the tag again
-    gave = last_run(house)
+    ticket, contact, gave = given_back(house)
     fired = []
 
     def forbid(call: Call) -> None:
